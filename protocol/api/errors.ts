@@ -1,0 +1,81 @@
+/**
+ * The one list of error codes: what each means, and which HTTP status carries it (RFC 9457 problem documents).
+ *
+ * A code is stable and safe to show to the caller. The `cause` of an error is for the device's own journal and
+ * never crosses a wire, so no code tells a wrong key from a wrong context.
+ */
+
+export const ERRORS = {
+  // what the caller sent
+  'malformed-request': { status: 400, title: 'the request is not what the route accepts' },
+  'bad-token': { status: 400, title: 'this is not a field token' },
+  'bad-context': { status: 400, title: 'the context is not valid' },
+  'bad-invitation': { status: 400, title: 'this is not an invitation' },
+  'bad-certificate': { status: 400, title: 'the certificate cannot be used' },
+  'too-large': { status: 413, title: 'the request is larger than the limit' },
+  'unknown-route': { status: 404, title: 'there is no such route' },
+
+  // who the caller is, what it may do, and when
+  'unknown-agent': { status: 401, title: 'the caller is not an enrolled agent' },
+  'wrong-role': { status: 403, title: 'the role of the caller may not do this' },
+  'not-granted': { status: 403, title: 'no grant allows this' },
+  'wrong-state': { status: 412, title: 'the device is not in a state that allows this' },
+  'unlock-refused': { status: 403, title: 'the device was not unlocked' },
+  'slot-destroyed': { status: 403, title: 'the unlock slot was destroyed after too many wrong tries' },
+  'invitation-refused': { status: 403, title: 'the invitation was used, withdrawn, or has expired' },
+
+  // what it asked for
+  'open-failed': { status: 422, title: 'the ciphertext does not open' },
+  'unknown-key': { status: 404, title: 'there is no such key' },
+  'key-exists': { status: 409, title: 'a key of this name exists' },
+  'unknown-name': { status: 404, title: 'there is no agent or invitation of this name' },
+  'agent-exists': { status: 409, title: 'an agent or invitation of this name exists' },
+  'last-administrator': { status: 409, title: 'the last administrator cannot be revoked' },
+
+  // what went wrong on the device
+  'keystore-busy': { status: 503, title: 'another process holds the keystore' },
+  'keystore-damaged': { status: 503, title: 'the keystore file is damaged' },
+  'storage-failed': { status: 507, title: 'the change could not be made durable' },
+  'keeper-unavailable': { status: 503, title: 'the key process does not answer' },
+  'health-unavailable': { status: 503, title: 'the health process does not answer' },
+  'rpc-malformed': { status: 500, title: 'the processes of the device misunderstand each other' },
+  internal: { status: 500, title: 'the device failed' },
+
+  // what the host agent sees
+  unreachable: { status: 0, title: 'no appliance answers there' },
+  'device-mismatch': { status: 0, title: 'the device is not the one that was pinned' },
+  'certificate-refused': { status: 0, title: 'the device does not accept this certificate' },
+  'link-failed': { status: 0, title: 'the serial link failed' },
+  'bad-response': { status: 0, title: 'the device answered with something that is not its protocol' },
+  'bad-profile': { status: 0, title: 'the enrolment stored on this machine cannot be used' },
+} as const
+
+/** A stable error code; see {@link ERRORS}. */
+export type ErrorCode = keyof typeof ERRORS
+
+/** True for a string that is one of the codes in {@link ERRORS}. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(ERRORS, value)
+}
+
+/** What an error may tell its reader besides the code. */
+export interface ErrorOptionsWithHint extends ErrorOptions {
+  /** The next step for the reader, in one sentence without a capital or a full stop. */
+  hint?: string
+}
+
+/**
+ * Base of all our errors. Each operation has a subclass (`OpenError`, `KeystoreError`, …) so that a caller can tell
+ * what failed by class and why by `code`.
+ */
+export class ClavigerError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+
+  constructor(code: ErrorCode, message: string = ERRORS[code].title, options: ErrorOptionsWithHint = {}) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+    this.hint = options.hint
+  }
+}
