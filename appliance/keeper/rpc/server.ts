@@ -1,0 +1,99 @@
+/** The keeper's end of the RPC: a UNIX socket that only gates connect to. */
+import { chmod, rm } from 'node:fs/promises'
+import { createServer, type Server, type Socket } from 'node:net'
+import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { Cbor } from '../../../protocol/cbor.ts'
+import { frame, RpcError, readMessages } from './frame.ts'
+import {
+  type Caller,
+  type EventName,
+  type EventParams,
+  type Method,
+  PARAMS,
+  type Params,
+  Request,
+  type Results,
+} from './messages.ts'
+
+/** What answers: one function per method. */
+export type Handler = <M extends Method>(
+  method: M,
+  caller: Caller,
+  params: Params<M>,
+) => Promise<Results[M]> | Results[M]
+
+/** Most requests of one connection that may wait for their answer; further ones wait in the socket. */
+const MAX_PENDING = 256
+
+/** Serves requests on any stream socket. A request that is malformed ends its connection. */
+export class RpcServer {
+  readonly #handler: Handler
+  readonly #greeting: () => { [E in EventName]?: EventParams<E> }
+  readonly #sockets = new Set<Socket>()
+  #server: Server | undefined
+
+  /**
+   * @param greeting - the events that a new connection is sent first
+   */
+  constructor(handler: Handler, greeting: () => { [E in EventName]?: EventParams<E> }) {
+    this.#handler = handler
+    this.#greeting = greeting
+  }
+
+  /** Listens on a socket path; a socket that a dead process left there is replaced. */
+  async listen(path: string): Promise<void> {
+    await rm(path, { force: true })
+    const server = createServer(socket => this.serve(socket))
+    this.#server = server
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(path, resolve)
+    })
+    await chmod(path, 0o600)
+  }
+
+  /** Serves one connected socket. */
+  serve(socket: Socket): void {
+    let pending = 0
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    for (const [name, params] of Object.entries(this.#greeting()))
+      socket.write(frame([0, name, params as unknown as Cbor]))
+    readMessages(socket, message => {
+      if (!Request(message) || message[0] === 0)
+        throw new RpcError('rpc-malformed', 'a request has the wrong shape')
+      if (++pending === MAX_PENDING) socket.pause()
+      void this.#answer(message).then(answer => {
+        if (pending-- === MAX_PENDING) socket.resume()
+        if (!socket.destroyed) socket.write(answer)
+      })
+    })
+  }
+
+  async #answer([id, method, caller, params]: [number, string, Caller, unknown]): Promise<Buffer> {
+    try {
+      if (!Object.hasOwn(PARAMS, method) || !PARAMS[method as Method](params))
+        throw new RpcError('rpc-malformed', 'the parameters of a request have the wrong shape')
+      const result = await this.#handler(method as Method, caller, params as Params<Method>)
+      return frame([id, result as unknown as Cbor])
+    } catch (error) {
+      if (error instanceof ClavigerError)
+        return frame([id, null, error.code, error.message, error.hint ?? ''])
+      process.stderr.write(`claviger-keeper: ${method} failed: ${(error as Error).stack}\n`)
+      return frame([id, null, 'internal', 'the device failed', ''])
+    }
+  }
+
+  /** Tells every connected gate. */
+  emit<E extends EventName>(event: E, params: EventParams<E>): void {
+    const bytes = frame([0, event, params as unknown as Cbor])
+    for (const socket of this.#sockets) socket.write(bytes)
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    const server = this.#server
+    if (server?.listening) await new Promise(resolve => server.close(resolve))
+  }
+}

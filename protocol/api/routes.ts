@@ -1,0 +1,162 @@
+/**
+ * The one table of routes: path × roles × legal states. The keeper decides by it, the gate mounts by it, the tests of
+ * every state × role × route are generated from it. Schemas are beside it in `schemas.ts`; this file has no imports,
+ * so that the key process stays small.
+ */
+
+/** States of a device, or of one namespace on it. `failed` is a keystore that cannot be read. */
+export const STATES = ['unprovisioned', 'locked', 'operational', 'failed'] as const
+export type State = (typeof STATES)[number]
+
+/** Roles that a certificate of the appliance's authority can carry. One certificate, one role. */
+export const ROLES = ['administrator', 'operator', 'auditor', 'backup'] as const
+export type Role = (typeof ROLES)[number]
+
+/**
+ * What a caller is to the device: an enrolled agent by its role; `claimant`, the first administrator whose
+ * certificate was put on the card; `invited`, the holder of an open invitation.
+ */
+export type Standing = Role | 'claimant' | 'invited'
+
+/** One row of the table. */
+export interface Route {
+  method: 'GET' | 'POST' | 'DELETE'
+  /** Path in Fastify's notation. */
+  path: string
+  /** Who may call. Anybody else who is known gets `wrong-role`, anybody unknown `unknown-agent`. */
+  roles: readonly Standing[]
+  /** In which states; in any other the answer is `wrong-state` with the state's name. */
+  states: readonly State[]
+  /** One sentence for the OpenAPI document. */
+  summary: string
+}
+
+const EVERYBODY: readonly Standing[] = [...ROLES, 'claimant', 'invited']
+const READERS: readonly Standing[] = ['administrator', 'operator', 'auditor']
+const OPERATIONAL: readonly State[] = ['operational']
+
+export const ROUTES = {
+  status: {
+    method: 'GET',
+    path: '/v1/status',
+    roles: EVERYBODY,
+    states: STATES,
+    summary: 'Which device this is, and in which state',
+  },
+  health: {
+    method: 'GET',
+    path: '/v1/health',
+    roles: ROLES,
+    states: STATES,
+    summary: 'Temperature, load, memory, disk and link counters',
+  },
+  provision: {
+    method: 'POST',
+    path: '/v1/provision',
+    roles: ['claimant'],
+    states: ['unprovisioned'],
+    summary: 'Make the keystore, the authority and the first administrator',
+  },
+  unlock: {
+    method: 'POST',
+    path: '/v1/unlock',
+    roles: ['administrator', 'operator'],
+    states: ['locked'],
+    summary: 'Unlock with a passphrase, or with a PIN and the host share',
+  },
+  lock: {
+    method: 'POST',
+    path: '/v1/lock',
+    roles: ['administrator', 'operator'],
+    states: OPERATIONAL,
+    summary: 'Forget all keys until the next unlock',
+  },
+  listKeys: {
+    method: 'GET',
+    path: '/v1/keys',
+    roles: READERS,
+    states: OPERATIONAL,
+    summary: 'All keys with their versions and public keys',
+  },
+  showKey: {
+    method: 'GET',
+    path: '/v1/keys/:key',
+    roles: READERS,
+    states: OPERATIONAL,
+    summary: 'One key with its versions and public keys',
+  },
+  createKey: {
+    method: 'POST',
+    path: '/v1/keys',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Make a key; its private half never leaves the device',
+  },
+  rotateKey: {
+    method: 'POST',
+    path: '/v1/keys/:key/rotate',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Make a new version of a key; the old ones still open',
+  },
+  listAgents: {
+    method: 'GET',
+    path: '/v1/agents',
+    roles: ['administrator', 'auditor'],
+    states: OPERATIONAL,
+    summary: 'All enrolled agents and open invitations',
+  },
+  invite: {
+    method: 'POST',
+    path: '/v1/invitations',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Invite an agent: answers with a one-time secret',
+  },
+  enrol: {
+    method: 'POST',
+    path: '/v1/enrol',
+    roles: ['invited'],
+    states: OPERATIONAL,
+    summary: 'Turn an invitation into a certificate',
+  },
+  revoke: {
+    method: 'DELETE',
+    path: '/v1/agents/:name',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Revoke an agent, or withdraw an invitation',
+  },
+  decrypt: {
+    method: 'POST',
+    path: '/v1/decrypt',
+    roles: ['operator'],
+    states: OPERATIONAL,
+    summary: 'Open sealed fields for a purpose',
+  },
+} as const satisfies Record<string, Route>
+
+export type RouteName = keyof typeof ROUTES
+
+/** Largest body that any route accepts, in bytes. */
+export const MAX_BODY = 1_048_576
+
+/** Most items in one decrypt request. */
+export const MAX_ITEMS = 1000
+
+/**
+ * Whether a caller of this standing may use a route in this state.
+ *
+ * @param standing - `null` for a caller whom the device does not know
+ * @returns `null` when it may, else the code of the refusal
+ */
+export function admit(
+  route: RouteName,
+  standing: Standing | null,
+  state: State,
+): null | 'unknown-agent' | 'wrong-role' | 'wrong-state' {
+  const { roles, states }: Route = ROUTES[route]
+  if (standing === null) return 'unknown-agent'
+  if (!roles.includes(standing)) return 'wrong-role'
+  return states.includes(state) ? null : 'wrong-state'
+}
