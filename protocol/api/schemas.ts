@@ -7,7 +7,8 @@ import { ERRORS, type ErrorCode } from './errors.ts'
 import { MAX_ITEMS, ROLES, type RouteName, STATES } from './routes.ts'
 
 const closed = { additionalProperties: false }
-const literals = <const T extends readonly string[]>(values: T) => Type.Enum(values)
+const literals = <const T extends readonly string[]>(values: T) =>
+  Type.Unsafe<T[number]>({ type: 'string', enum: [...values] })
 
 /** Names of namespaces, keys, agents and purposes. */
 export const NAME_PATTERN = '^[a-z0-9][a-z0-9.-]{0,31}$'

@@ -103,11 +103,21 @@ export function readCertificate(bytes: Uint8Array): { certificate: X509Certifica
   } catch (cause) {
     throw new CertificateError('bad-certificate', 'this is not an X.509 certificate', { cause })
   }
-  const found = /^O=([^\n]+)\nOU=([^\n]+)\nCN=([^\n]+)$/.exec(certificate.subject)
+  const subject = subjectOf(certificate.subject)
   const key = certificate.publicKey
-  if (!found || key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
+  if (!subject || key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
     throw new CertificateError('bad-certificate', 'the certificate is not one of a claviger agent')
-  return { certificate, subject: { namespace: found[1]!, role: found[2]!, name: found[3]! } }
+  return { certificate, subject }
+}
+
+/**
+ * Reads our name form from the text that `X509Certificate` gives for a subject or an issuer.
+ *
+ * @returns `null` for a name of another form
+ */
+export function subjectOf(text: string): Subject | null {
+  const found = /^O=([^\n]{1,64})\nOU=([^\n]{1,64})\nCN=([^\n]{1,64})$/.exec(text)
+  return found ? { namespace: found[1]!, role: found[2]!, name: found[3]! } : null
 }
 
 /** The pin of a public key: SHA-256 over its SubjectPublicKeyInfo (RFC 7469 §2.4), 32 bytes. */

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { ClavigerError, isErrorCode } from '../../../protocol/api/errors.ts'
 import type { Cbor } from '../../../protocol/cbor.ts'
-import { frame, RpcError, readMessages } from './frame.ts'
+import { frame, RpcError, readMessages } from '../../ipc/frame.ts'
 import {
   type Caller,
   EVENTS,

@@ -16,7 +16,7 @@ import {
   text,
   tuple,
   word,
-} from './shape.ts'
+} from '../../ipc/shape.ts'
 
 const name = text(32)
 const pin = bytes(32, 32)

@@ -3,7 +3,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { ClavigerError } from '../../../protocol/api/errors.ts'
 import type { Cbor } from '../../../protocol/cbor.ts'
-import { frame, RpcError, readMessages } from './frame.ts'
+import { frame, RpcError, readMessages } from '../../ipc/frame.ts'
 import {
   type Caller,
   type EventName,

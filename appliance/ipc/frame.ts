@@ -5,8 +5,8 @@
  * ends are the same release, so that is a bug or an attack, not a message to skip.
  */
 import type { Socket } from 'node:net'
-import { ClavigerError } from '../../../protocol/api/errors.ts'
-import { type Cbor, decodeCbor, encodeCbor } from '../../../protocol/cbor.ts'
+import { ClavigerError } from '../../protocol/api/errors.ts'
+import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 
 /** Largest message, in bytes: a full decrypt request of 1 MiB JSON fits as CBOR. */
 export const MAX_MESSAGE = 2 * 1_048_576

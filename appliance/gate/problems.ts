@@ -1,0 +1,46 @@
+/** Errors as the caller sees them: RFC 9457 problem documents. What is not ours becomes a constant `internal`. */
+import type { FastifyError, FastifyReply } from 'fastify'
+import { ClavigerError, ERRORS, type ErrorCode } from '../../protocol/api/errors.ts'
+import type { State } from '../../protocol/api/routes.ts'
+import type { Problem } from '../../protocol/api/schemas.ts'
+
+/** What Fastify and its parsers throw, by their `code`; any other error below 500 is a malformed request. */
+const FASTIFY_CODES: Record<string, ErrorCode> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too-large',
+}
+
+/** The problem document of an error. `detail` and `hint` come only from our own errors and from schema validation. */
+export function problemOf(error: unknown, state: State | null): Problem {
+  const { code, detail, hint } = describe(error)
+  const { status, title } = ERRORS[code]
+  return {
+    type: `urn:claviger:error:${code}`,
+    title,
+    status: status === 0 ? 500 : status,
+    code,
+    ...(detail && detail !== title ? { detail } : {}),
+    ...(hint ? { hint } : {}),
+    ...(code === 'wrong-state' && state ? { state } : {}),
+  }
+}
+
+function describe(error: unknown): { code: ErrorCode; detail?: string; hint?: string | undefined } {
+  if (error instanceof ClavigerError) return { code: error.code, detail: error.message, hint: error.hint }
+  const { code = '', statusCode = 500, validation, message } = error as Partial<FastifyError>
+  if (FASTIFY_CODES[code]) return { code: FASTIFY_CODES[code] }
+  if (validation) return { code: 'malformed-request', detail: message ?? '' }
+  if (statusCode >= 400 && statusCode < 500) return { code: 'malformed-request', detail: message ?? '' }
+  return { code: 'internal' }
+}
+
+/** Sends an error; a failure of our own is also told to the journal. */
+export function sendProblem(reply: FastifyReply, error: unknown, state: State | null): FastifyReply {
+  const problem = problemOf(error, state)
+  if (problem.code === 'internal')
+    process.stderr.write(`claviger-gate: ${(error as Error)?.stack ?? String(error)}\n`)
+  return reply
+    .code(problem.status)
+    .type('application/problem+json')
+    .serializer((document: unknown) => JSON.stringify(document))
+    .send(problem)
+}

@@ -1,0 +1,31 @@
+/** Routes about agents: list, invite, enrol, revoke. */
+import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { EnrolBody, InviteBody } from '../../../protocol/api/schemas.ts'
+import { toBase64url } from '../../../protocol/bytes.ts'
+import type { Gate } from '../app.ts'
+import { certificatesOf, peerCertificate } from './certificates.ts'
+import { readHostShare } from './device.ts'
+
+export function agentRoutes({ keeper, mount }: Gate): void {
+  mount('listAgents', async (_request, caller) => {
+    const rows = await keeper.call('listAgents', caller, {})
+    return { agents: rows.map(row => ({ ...row, pin: row.pin && toBase64url(row.pin) })) }
+  })
+
+  mount('invite', async (request, caller) => {
+    const { name, secret, expires } = await keeper.call('invite', caller, request.body as InviteBody)
+    return { name, secret: toBase64url(secret), expires }
+  })
+
+  mount('enrol', async (request, caller) => {
+    const { pin, hostShare } = request.body as EnrolBody
+    if ((pin === undefined) !== (hostShare === undefined))
+      throw new ClavigerError('malformed-request', 'pin and hostShare come together')
+    const staff = pin && hostShare ? { pin, hostShare: readHostShare(hostShare) } : null
+    return certificatesOf(
+      await keeper.call('enrol', caller, { certificate: peerCertificate(request), staff }),
+    )
+  })
+
+  mount('revoke', (request, caller) => keeper.call('revoke', caller, request.params as { name: string }))
+}

@@ -1,0 +1,56 @@
+/** Routes about the device itself: status, health, provision, unlock, lock. */
+
+import type { Static } from 'typebox'
+import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { ProvisionBody, Status, UnlockBody } from '../../../protocol/api/schemas.ts'
+import { fromBase64url, toBase64url } from '../../../protocol/bytes.ts'
+import { claimProof } from '../../../protocol/identity/claim.ts'
+import type { Gate, GateOptions } from '../app.ts'
+import { certificatesOf, peerCertificate } from './certificates.ts'
+
+export function deviceRoutes(gate: Gate, options: GateOptions): void {
+  const { keeper, identity, mount } = gate
+  const proof = options.claim ? toBase64url(claimProof(options.claim, identity.pin)) : null
+
+  mount('status', async (_request, caller): Promise<Status> => {
+    const { state, namespace, reason } = await keeper.call('status', caller, {})
+    return {
+      device: toBase64url(identity.pin),
+      name: options.name,
+      version: options.version,
+      namespace,
+      state,
+      ...(reason ? { reason } : {}),
+      ...(state === 'unprovisioned' && proof ? { claim: proof } : {}),
+    }
+  })
+
+  mount('health', async (_request, caller) => {
+    await keeper.call('admit', caller, { route: 'health' })
+    const snapshot = options.health()
+    if (snapshot === null) throw new ClavigerError('health-unavailable')
+    return { ...snapshot, link: options.linkCounters() }
+  })
+
+  mount('provision', async (request, caller) => {
+    const { passphrase } = request.body as Static<typeof ProvisionBody>
+    const certificate = peerCertificate(request)
+    return certificatesOf(await keeper.call('provision', caller, { passphrase, certificate }))
+  })
+
+  mount('unlock', (request, caller) => {
+    const body = request.body as UnlockBody
+    if ('passphrase' in body) return keeper.call('unlock', caller, { passphrase: body.passphrase })
+    return keeper.call('unlock', caller, { pin: body.pin, hostShare: readHostShare(body.hostShare) })
+  })
+
+  mount('lock', (_request, caller) => keeper.call('lock', caller, {}))
+}
+
+/** @throws ClavigerError `malformed-request` for text that is not 32 bytes in base64url */
+export function readHostShare(text: string): Uint8Array {
+  const share = fromBase64url(text)
+  if (share?.length !== 32)
+    throw new ClavigerError('malformed-request', 'hostShare must be 32 bytes in base64url')
+  return share
+}
