@@ -1,0 +1,72 @@
+/**
+ * Byte strings without node:buffer, so that browsers can use them: concatenation and canonical base64url
+ * (RFC 4648 §5 without padding, §3.5 for the trailing bits).
+ */
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+const CODE_OF_VALUE = Uint8Array.from(ALPHABET, character => character.charCodeAt(0))
+
+/** 0 to 63 for a character of the alphabet, 255 for every other byte. */
+const VALUE_OF_CODE = new Uint8Array(256).fill(255)
+for (let value = 0; value < 64; value++) VALUE_OF_CODE[CODE_OF_VALUE[value]!] = value
+
+const decoder = new TextDecoder()
+
+/** One byte string made of all parts in order. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const bytes = new Uint8Array(length)
+  let offset = 0
+  for (const part of parts) {
+    bytes.set(part, offset)
+    offset += part.length
+  }
+  return bytes
+}
+
+/** The unpadded base64url text of `bytes`. */
+export function encodeBase64url(bytes: Uint8Array): string {
+  const text = new Uint8Array(Math.ceil((bytes.length * 4) / 3))
+  let at = 0
+  for (let i = 0; i < bytes.length; i += 3) {
+    const group = (bytes[i]! << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
+    text[at++] = CODE_OF_VALUE[group >> 18]!
+    text[at++] = CODE_OF_VALUE[(group >> 12) & 63]!
+    if (at < text.length) text[at++] = CODE_OF_VALUE[(group >> 6) & 63]!
+    if (at < text.length) text[at++] = CODE_OF_VALUE[group & 63]!
+  }
+  return decoder.decode(text)
+}
+
+/**
+ * The bytes of base64url `text`.
+ * @returns `null` unless `text` is exactly what {@link encodeBase64url} gives for those bytes: no padding, no other
+ * alphabet, no white space, trailing bits zero.
+ */
+export function decodeBase64url(text: string): Uint8Array | null {
+  const tail = text.length % 4
+  if (tail === 1) return null
+  const bytes = new Uint8Array(Math.floor((text.length * 3) / 4))
+  let at = 0
+  for (let i = 0; i < text.length; i += 4) {
+    const group =
+      (sextet(text, i) << 18) | (sextet(text, i + 1) << 12) | (sextet(text, i + 2) << 6) | sextet(text, i + 3)
+    if (group < 0) return null
+    bytes[at++] = group >> 16
+    if (at < bytes.length) bytes[at++] = (group >> 8) & 0xff
+    else if ((group & 0xffff) !== 0) return null
+    if (at < bytes.length) bytes[at++] = group & 0xff
+    else if (tail === 3 && (group & 0xff) !== 0) return null
+  }
+  return bytes
+}
+
+/** The value at `index`; zero past the end; negative (so that the whole group is) for a stranger to the alphabet. */
+function sextet(text: string, index: number): number {
+  if (index >= text.length) return 0
+  const code = text.charCodeAt(index)
+  const value = code < 256 ? VALUE_OF_CODE[code]! : 255
+  return value === 255 ? -1 : value
+}
