@@ -12,7 +12,7 @@ import { FIELD_SUITES, type SuiteLetter } from './suites.ts'
 import { type PublicKey, parseToken, splitBody, type Token } from './token.ts'
 
 /** One field of a batch. */
-export interface FieldToOpen {
+export interface OpenItem {
   readonly privateKey: FieldPrivateKey
   readonly token: Token | string
   readonly context: Context
@@ -54,7 +54,7 @@ const ROUND = 128
  * does the key schedule of all.
  * @returns one result per item, in order; whatever is wrong with an item is an OpenError in its place. Never rejects.
  */
-export async function openFields(items: readonly FieldToOpen[]): Promise<(Uint8Array | OpenError)[]> {
+export async function openFields(items: readonly OpenItem[]): Promise<(Uint8Array | OpenError)[]> {
   const results: (Uint8Array | OpenError)[] = []
   for (let start = 0; start < items.length; start += ROUND) {
     results.push(...(await openRound(items.slice(start, start + ROUND))))
@@ -62,7 +62,7 @@ export async function openFields(items: readonly FieldToOpen[]): Promise<(Uint8A
   return results
 }
 
-function openRound(items: readonly FieldToOpen[]): Promise<(Uint8Array | OpenError)[]> {
+function openRound(items: readonly OpenItem[]): Promise<(Uint8Array | OpenError)[]> {
   return new Promise(resolve => {
     const results = new Array<Uint8Array | OpenError>(items.length)
     let left = items.length
@@ -115,7 +115,7 @@ function asOpenError(cause: unknown): OpenError {
   return cause instanceof OpenError ? cause : new OpenError({ cause })
 }
 
-function prepare({ privateKey, token, context }: FieldToOpen) {
+function prepare({ privateKey, token, context }: OpenItem) {
   const parsed = typeof token === 'string' ? parseToken(token) : token
   const info = contextInfo(context)
   if (parsed.suite !== privateKey.suite || parsed.key !== context.key) {

@@ -1,0 +1,112 @@
+/**
+ * How close opening a field comes to its floor: one bare X25519 of node:crypto with ready KeyObjects on one thread.
+ *
+ * Floor and subject take turns in short rounds, and each figure is the ratio of the medians, so that a neighbour's noise
+ * meets both.
+ */
+
+import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import type { Context } from '../../protocol/envelope/context.ts'
+import { contextInfo } from '../../protocol/envelope/context.ts'
+import { FIELD_HPKE, openField, openFields, sealField } from '../../protocol/envelope/field.ts'
+import { EMPTY } from '../../protocol/envelope/hpke.ts'
+import { generatePrivateKey, importPrivateKey } from '../../protocol/envelope/keys.ts'
+import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
+import { parseToken, splitBody } from '../../protocol/envelope/token.ts'
+import type { Figure } from './figure.ts'
+
+const ROUNDS = 60
+const PER_ROUND = 100
+
+const context: Context = {
+  namespace: 'default',
+  key: 'orders',
+  field: 'card.number',
+  record: 'cust_cards/42',
+}
+
+export const figures: { name: string; run: () => Promise<Figure> }[] = [
+  {
+    name: 'hpke-open',
+    run: () => {
+      const { privateKey, token } = sample('x', 1)
+      const { enc, ciphertext } = splitBody(parseToken(token))
+      const info = contextInfo(context)
+      return ratio('hpke-open', 0.5, privateKey.floorKey, () => {
+        for (let i = 0; i < PER_ROUND; i++) FIELD_HPKE.x.open(privateKey.main, enc, info, EMPTY, ciphertext)
+      })
+    },
+  },
+  {
+    name: 'hpke-batch',
+    run: () => {
+      const { privateKey, token } = sample('x', 1)
+      const items = Array.from({ length: PER_ROUND }, () => ({
+        privateKey,
+        token: parseToken(token),
+        context,
+      }))
+      return ratio('hpke-batch', 0.8, privateKey.floorKey, async () => {
+        for (const result of await openFields(items)) {
+          if (result instanceof Error) throw result
+        }
+      })
+    },
+  },
+  {
+    name: 'field-open',
+    run: () => {
+      const { privateKey, token } = sample('x', 0)
+      return ratio('field-open', null, privateKey.floorKey, () => {
+        for (let i = 0; i < PER_ROUND; i++) openField(privateKey, token, context)
+      })
+    },
+  },
+]
+
+function sample(suite: SuiteLetter, lanes: number) {
+  const { pkcs8, publicKey } = generatePrivateKey(suite)
+  const imported = importPrivateKey(suite, pkcs8, lanes)
+  const token = sealField(
+    { suite, namespace: context.namespace, key: context.key, version: 1, bytes: publicKey },
+    context,
+    new TextEncoder().encode('4111111111111111'),
+  )
+  const floorKey = imported.main.kem === 'x25519' ? imported.main.key : undefined
+  return { privateKey: { ...imported, floorKey: floorKey as KeyObject }, token }
+}
+
+/** `subject` does {@link PER_ROUND} operations. The value is floor time over subject time: 1 is as fast as the floor. */
+async function ratio(
+  name: string,
+  bar: number | null,
+  privateKey: KeyObject,
+  subject: () => void | Promise<void>,
+): Promise<Figure> {
+  const publicKey = createPublicKey(generateKeyPairSync('x25519').privateKey)
+  const bare = () => {
+    for (let i = 0; i < PER_ROUND; i++) diffieHellman({ privateKey, publicKey })
+  }
+  await nanoseconds(bare)
+  await nanoseconds(subject)
+  const floors: number[] = []
+  const subjects: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    floors.push(await nanoseconds(bare))
+    subjects.push(await nanoseconds(subject))
+  }
+  const floor = median(floors)
+  return { name, value: floor / median(subjects), unit: 'x', floor, bar, better: 'higher' }
+}
+
+/** Time of one operation out of {@link PER_ROUND}, ns. */
+async function nanoseconds(round: () => void | Promise<void>): Promise<number> {
+  const start = process.hrtime.bigint()
+  await round()
+  return Number(process.hrtime.bigint() - start) / PER_ROUND
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[sorted.length >> 1]!
+}
