@@ -2,9 +2,10 @@
  * `provision.json`: what the administrator put on the card when it was flashed. Read while the device is
  * unprovisioned, ignored ever after.
  */
+import type { KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fromBase64url } from '../protocol/bytes.ts'
-import { readCertificate, spkiPin } from '../protocol/identity/certificate.ts'
+import { readCertificate, type Subject, spkiPin } from '../protocol/identity/certificate.ts'
 
 /** The parts of the file that keeper and gate use. */
 export interface Provision {
@@ -12,6 +13,9 @@ export interface Provision {
   name: string
   /** The first administrator's self-signed certificate, DER. */
   administrator: Uint8Array
+  /** Its subject and public key. */
+  subject: Subject
+  publicKey: KeyObject
   /** Pin of its key, 32 bytes. */
   pin: Uint8Array
   /** Claim secret, 32 bytes. */
@@ -40,8 +44,9 @@ export function parseProvision(text: string): Provision {
   const secret = typeof claim === 'string' ? fromBase64url(claim) : null
   if (!certificate) throw new Error('provision.json: "administrator" must be a certificate in base64url')
   if (secret?.length !== 32) throw new Error('provision.json: "claim" must be 32 bytes in base64url')
-  const key = readCertificate(certificate).certificate.publicKey
-  return { name, administrator: certificate, pin: spkiPin(key), claim: secret }
+  const { certificate: read, subject } = readCertificate(certificate)
+  const { publicKey } = read
+  return { name, administrator: certificate, subject, publicKey, pin: spkiPin(publicKey), claim: secret }
 }
 
 function parseJson(text: string): Record<string, unknown> {

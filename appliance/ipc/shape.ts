@@ -25,6 +25,9 @@ export const integer =
   (value): value is number =>
     Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max
 
+/** A finite number. */
+export const number: Shape<number> = (value): value is number => Number.isFinite(value)
+
 export const boolean: Shape<boolean> = (value): value is boolean => typeof value === 'boolean'
 
 /** One of the given words. */

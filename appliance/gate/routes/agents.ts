@@ -4,7 +4,7 @@ import type { EnrolBody, InviteBody } from '../../../protocol/api/schemas.ts'
 import { toBase64url } from '../../../protocol/bytes.ts'
 import type { Gate } from '../app.ts'
 import { certificatesOf, peerCertificate } from './certificates.ts'
-import { readHostShare } from './device.ts'
+import { readHostShare, utf8 } from './device.ts'
 
 export function agentRoutes({ keeper, mount }: Gate): void {
   mount('listAgents', async (_request, caller) => {
@@ -21,7 +21,7 @@ export function agentRoutes({ keeper, mount }: Gate): void {
     const { pin, hostShare } = request.body as EnrolBody
     if ((pin === undefined) !== (hostShare === undefined))
       throw new ClavigerError('malformed-request', 'pin and hostShare come together')
-    const staff = pin && hostShare ? { pin, hostShare: readHostShare(hostShare) } : null
+    const staff = pin && hostShare ? { pin: utf8(pin), hostShare: readHostShare(hostShare) } : null
     return certificatesOf(
       await keeper.call('enrol', caller, { certificate: peerCertificate(request), staff }),
     )

@@ -6,7 +6,7 @@ import type { ProvisionBody, Status, UnlockBody } from '../../../protocol/api/sc
 import { fromBase64url, toBase64url } from '../../../protocol/bytes.ts'
 import { claimProof } from '../../../protocol/identity/claim.ts'
 import type { Gate, GateOptions } from '../app.ts'
-import { certificatesOf, peerCertificate } from './certificates.ts'
+import { certificatesOf } from './certificates.ts'
 
 export function deviceRoutes(gate: Gate, options: GateOptions): void {
   const { keeper, identity, mount } = gate
@@ -34,17 +34,21 @@ export function deviceRoutes(gate: Gate, options: GateOptions): void {
 
   mount('provision', async (request, caller) => {
     const { passphrase } = request.body as Static<typeof ProvisionBody>
-    const certificate = peerCertificate(request)
-    return certificatesOf(await keeper.call('provision', caller, { passphrase, certificate }))
+    return certificatesOf(await keeper.call('provision', caller, { passphrase: utf8(passphrase) }))
   })
 
   mount('unlock', (request, caller) => {
     const body = request.body as UnlockBody
-    if ('passphrase' in body) return keeper.call('unlock', caller, { passphrase: body.passphrase })
-    return keeper.call('unlock', caller, { pin: body.pin, hostShare: readHostShare(body.hostShare) })
+    if ('passphrase' in body) return keeper.call('unlock', caller, { passphrase: utf8(body.passphrase) })
+    return keeper.call('unlock', caller, { pin: utf8(body.pin), hostShare: readHostShare(body.hostShare) })
   })
 
   mount('lock', (_request, caller) => keeper.call('lock', caller, {}))
+}
+
+/** Typed secrets travel on as bytes, which can be zeroed. */
+export function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
 }
 
 /** @throws ClavigerError `malformed-request` for text that is not 32 bytes in base64url */

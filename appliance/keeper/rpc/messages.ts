@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from '../../../protocol/api/errors.ts'
 import { MAX_ITEMS, ROUTES, type RouteName, type State } from '../../../protocol/api/routes.ts'
+import { isName } from '../../../protocol/envelope/context.ts'
 import {
   bytes,
   either,
@@ -18,8 +19,11 @@ import {
   word,
 } from '../../ipc/shape.ts'
 
-const name = text(32)
+const name: Shape<string> = (value): value is string => isName(value)
 const pin = bytes(32, 32)
+/** What a person types, as UTF-8: bytes, because text cannot be zeroed. */
+const typed = bytes(4096)
+const hostShare = bytes(32, 32)
 const nothing = map({})
 
 /** Who asks, as the gate read it from the certificate of the TLS connection. */
@@ -44,8 +48,8 @@ const Item = tuple<[string, string, string]>(text(131_072), text(255), text(255)
 export const PARAMS = {
   admit: map({ route: word(...routeNames) }),
   status: nothing,
-  provision: map({ passphrase: text(1024), certificate }),
-  unlock: either(map({ passphrase: text(1024) }), map({ pin: text(1024), hostShare: bytes(32) })),
+  provision: map({ passphrase: typed }),
+  unlock: either(map({ passphrase: typed }), map({ pin: typed, hostShare })),
   lock: nothing,
   listKeys: nothing,
   showKey: map({ key: name }),
@@ -58,7 +62,7 @@ export const PARAMS = {
     keys: list(name, 64),
     validFor: integer(30 * 86_400),
   }),
-  enrol: map({ certificate, staff: nullable(map({ pin: text(1024), hostShare: bytes(32) })) }),
+  enrol: map({ certificate, staff: nullable(map({ pin: typed, hostShare })) }),
   revoke: map({ name }),
   decrypt: map({ purpose: name, reason: text(255), items: list(Item, MAX_ITEMS) }),
 } satisfies Record<string, Shape<unknown>>

@@ -1,0 +1,75 @@
+/**
+ * The state inside of the locked file, as canonical CBOR (docs/formats/keystore.md, "State"). It exists in memory only
+ * while it is read or replaced; what works in between are the KeyObjects of {@link ./unlocked.ts}.
+ */
+import { ROLES } from '../../protocol/api/routes.ts'
+import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
+import { isName } from '../../protocol/envelope/context.ts'
+import { bytes, integer, list, map, type Of, type Shape, word } from '../ipc/shape.ts'
+import { KeystoreError } from './keystore/errors.ts'
+
+const name: Shape<string> = (value): value is string => isName(value)
+const role = word(...ROLES)
+const privateKey = bytes(8192, 1)
+
+const SealedKey = map({
+  name,
+  suite: word('x', 'p', 'q'),
+  /** Oldest first. */
+  versions: list(map({ version: integer(0x7fff_ffff), created: integer(), pkcs8: privateKey }), 1024),
+})
+export type SealedKey = Of<typeof SealedKey>
+
+const SealedAgent = map({
+  name,
+  role,
+  /** Keys that an operator may open with. */
+  keys: list(name, 64),
+  /** SHA-256 of its SubjectPublicKeyInfo. */
+  pin: bytes(32, 32),
+  since: integer(),
+})
+export type SealedAgent = Of<typeof SealedAgent>
+
+const SealedInvitation = map({
+  name,
+  role,
+  keys: list(name, 64),
+  /** The certificate that the invited machine's chain ends in, DER. */
+  certificate: bytes(4096, 1),
+  since: integer(),
+  expires: integer(),
+})
+export type SealedInvitation = Of<typeof SealedInvitation>
+
+const SealedState = map({
+  format: integer(1),
+  /** Private key of the enrolment authority, PKCS#8 DER. */
+  authority: privateKey,
+  keys: list(SealedKey, 256),
+  agents: list(SealedAgent, 1024),
+  invitations: list(SealedInvitation, 1023),
+})
+export type SealedState = Of<typeof SealedState>
+
+export function encodeState(state: SealedState): Uint8Array {
+  return encodeCbor(state as unknown as Cbor)
+}
+
+/** @throws KeystoreError `keystore-damaged` */
+export function decodeState(state: Uint8Array): SealedState {
+  let value: unknown
+  try {
+    value = decodeCbor(state)
+  } catch {
+    // The decoder's message may quote the state.
+  }
+  if (SealedState(value)) return value
+  throw new KeystoreError('keystore-damaged', 'the state in the keystore has an unknown form')
+}
+
+/** Zeroes every private key in a decoded state. */
+export function wipeState(state: SealedState): void {
+  state.authority.fill(0)
+  for (const key of state.keys) for (const { pkcs8 } of key.versions) pkcs8.fill(0)
+}

@@ -1,0 +1,71 @@
+/** What the keeper holds while operational: keys as KeyObjects in OpenSSL's secure heap, and the registry. */
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { type FieldPrivateKey, importPrivateKey, publicKeyOf } from '../../protocol/envelope/keys.ts'
+import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
+import { formatPublicKey } from '../../protocol/envelope/token.ts'
+import type { KeyRow } from './rpc/messages.ts'
+import type { SealedAgent, SealedInvitation, SealedState } from './sealed-state.ts'
+
+/** One version of a key, ready to open with. */
+export interface KeyVersion {
+  version: number
+  /** Seconds since 1970. */
+  created: number
+  privateKey: FieldPrivateKey
+  /** Text form of the public half. */
+  publicKey: string
+}
+
+/** A key with all its versions. */
+export interface Key {
+  name: string
+  suite: SuiteLetter
+  versions: Map<number, KeyVersion>
+}
+
+/** Lookups over one opened state. Never changed in place: each save makes a new one. */
+export interface Unlocked {
+  authority: KeyObject
+  keys: Map<string, Key>
+  /** By the pin of their public key, hex. */
+  agents: Map<string, SealedAgent>
+  invitations: Map<string, SealedInvitation>
+}
+
+/** Pins as map keys. */
+export const hex = (pin: Uint8Array): string => Buffer.from(pin).toString('hex')
+
+/** Imports every key of a state. The state itself can be wiped afterwards. */
+export function unlock(namespace: string, state: SealedState): Unlocked {
+  const keys = new Map<string, Key>()
+  for (const { name, suite, versions } of state.keys) {
+    const imported = versions.map(({ version, created, pkcs8 }): [number, KeyVersion] => {
+      const privateKey = importPrivateKey(suite, pkcs8)
+      const publicKey = formatPublicKey({
+        suite,
+        namespace,
+        key: name,
+        version,
+        bytes: publicKeyOf(privateKey),
+      })
+      return [version, { version, created, privateKey, publicKey }]
+    })
+    keys.set(name, { name, suite, versions: new Map(imported) })
+  }
+  return {
+    authority: createPrivateKey({ key: Buffer.from(state.authority), format: 'der', type: 'pkcs8' }),
+    keys,
+    agents: new Map(state.agents.map(agent => [hex(agent.pin), agent])),
+    invitations: new Map(state.invitations.map(invitation => [invitation.name, invitation])),
+  }
+}
+
+/** What may be told of a key. */
+export function keyRow({ name, suite, versions }: Key): KeyRow {
+  const rows = [...versions.values()].map(({ version, created, publicKey }) => ({
+    version,
+    created,
+    publicKey,
+  }))
+  return { name, suite, versions: rows }
+}
