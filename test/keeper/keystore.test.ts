@@ -1,0 +1,436 @@
+/** The keystore as a whole: slots, states, and what a crash or a failing disk leaves (docs/formats/keystore.md). */
+
+import t, { type Test } from 'tap'
+import type { Factor } from '../../appliance/keeper/keystore/factors.ts'
+import { Keystore } from '../../appliance/keeper/keystore/keystore.ts'
+import type { NewSlot } from '../../appliance/keeper/keystore/slots.ts'
+import { directoryStorage } from '../../appliance/keeper/keystore/storage.ts'
+import { Disk, processOf } from './keystore-disk.ts'
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const text = (state: Uint8Array) => new TextDecoder().decode(state)
+const cost = { m: 8, t: 1, p: 1 }
+const passphrase = (secret: string): Factor[] => [{ type: 'passphrase', secret: bytes(secret) }]
+const staffFactors = (pin: string, share = 1, device = 2): Factor[] => [
+  { type: 'pin', secret: bytes(pin) },
+  { type: 'host-share', secret: new Uint8Array(32).fill(share) },
+  { type: 'device-secret', secret: new Uint8Array(32).fill(device) },
+]
+const ADMIN = passphrase('correct horse')
+const STAFF = staffFactors('2468')
+const adminSlot: NewSlot = { id: 'admin', kind: 'passphrase', factors: ADMIN, cost }
+const staffSlot: NewSlot = { id: 'staff/till-1', kind: 'staff', factors: STAFF, cost }
+const certificate = Uint8Array.of(1, 2, 3)
+
+let boots = 0
+/** A keystore as a process sees it that has just been started on this disk. */
+function place(disk: Disk, namespace = 'default') {
+  boots += 1
+  return { storage: disk.storage(), namespace, processes: processOf(`boot ${boots}`) }
+}
+
+/** A disk with generation 2, state `old`, and both slots. */
+async function prepared(): Promise<Disk> {
+  const disk = new Disk()
+  const content = {
+    state: bytes('first'),
+    slots: [adminSlot, staffSlot],
+    public: new Map([['ca', certificate]]),
+  }
+  const keystore = await Keystore.create(place(disk), content)
+  await keystore.save(bytes('old'))
+  await keystore.close()
+  return disk.copy()
+}
+const base = await prepared()
+
+async function opened(disk: Disk): Promise<Keystore> {
+  const keystore = await Keystore.load(place(disk))
+  await keystore.unlock('admin', ADMIN)
+  return keystore
+}
+
+t.test('When a keystore is loaded, then all but the state can be read without a secret', async t => {
+  const keystore = await Keystore.load(place(base.copy()))
+  t.equal(keystore.isUnlocked, false)
+  t.equal(keystore.namespace, 'default')
+  t.equal(keystore.generation, 2)
+  t.equal(keystore.epoch, 0)
+  t.same(keystore.public.get('ca'), certificate)
+  t.same(keystore.slots, [
+    { id: 'admin', kind: 'passphrase', factors: ['passphrase'] },
+    { id: 'staff/till-1', kind: 'staff', factors: ['pin', 'host-share', 'device-secret'] },
+  ])
+})
+
+t.test('When the factors are right, then every slot opens the same state', async t => {
+  const keystore = await Keystore.load(place(base.copy()))
+  t.equal(text(await keystore.unlock('admin', ADMIN)), 'old')
+  t.equal(text(await keystore.unlock('staff/till-1', STAFF)), 'old')
+})
+
+t.test('When any one factor is wrong or out of order, then there is one refusal', async t => {
+  const [pin, share, device] = STAFF as [Factor, Factor, Factor]
+  const swapped = [pin, { ...share, secret: device.secret }, { ...device, secret: share.secret }]
+  const wrong: Record<string, [string, Factor[]]> = {
+    passphrase: ['admin', passphrase('correct h0rse')],
+    pin: ['staff/till-1', staffFactors('2469')],
+    'host-share': ['staff/till-1', staffFactors('2468', 9)],
+    'device-secret': ['staff/till-1', staffFactors('2468', 1, 9)],
+    'shares swapped': ['staff/till-1', swapped],
+    'factors in another order': ['staff/till-1', [share, pin, device]],
+    'a factor missing': ['staff/till-1', [pin, share]],
+    'a factor too many': ['admin', [...ADMIN, share]],
+    'another slot': ['staff/till-2', STAFF],
+    'factors of another slot': ['admin', STAFF],
+  }
+  const messages = new Set<string>()
+  for (const [what, [slot, factors]] of Object.entries(wrong)) {
+    const keystore = await Keystore.load(place(base.copy()))
+    const error = await keystore.unlock(slot, factors).catch(error => error)
+    t.equal(error.code, 'unlock-refused', what)
+    t.equal(keystore.isUnlocked, false)
+    messages.add(error.message)
+  }
+  t.equal(messages.size, 1, 'the message does not tell which factor it was')
+})
+
+t.test('When a passphrase is typed composed or decomposed, then it is the same passphrase', async t => {
+  const disk = new Disk()
+  const slot: NewSlot = { ...adminSlot, factors: passphrase('Schlüsselwart'.normalize('NFD')) }
+  const keystore = await Keystore.create(place(disk), { state: bytes('x'), slots: [slot] })
+  t.equal(text(await keystore.unlock('admin', passphrase('Schlüsselwart'.normalize('NFC')))), 'x')
+  await t.rejects(keystore.unlock('admin', passphrase('Schlusselwart')), { code: 'unlock-refused' })
+})
+
+t.test('When a factor can be no factor, then it is malformed, and no try is counted', async t => {
+  const disk = base.copy()
+  const keystore = await Keystore.load(place(disk))
+  const notText = { type: 'passphrase' as const, secret: Uint8Array.of(0xff, 0xfe, 0xff, 0xfe, 1, 2, 3, 4) }
+  const sevenCharacters = passphrase('äöüäöüä')
+  for (const factors of [passphrase('1234567'), sevenCharacters, passphrase('x'.repeat(1025)), [notText]]) {
+    await t.rejects(keystore.unlock('admin', factors), { code: 'malformed-request' })
+    const slot = { ...adminSlot, factors }
+    const creation = Keystore.create(place(new Disk()), { state: bytes('x'), slots: [slot] })
+    await t.rejects(creation, { code: 'malformed-request' })
+  }
+  const shortShare = [STAFF[0]!, { type: 'host-share' as const, secret: new Uint8Array(31) }, STAFF[2]!]
+  for (const factors of [staffFactors('123'), staffFactors('1'.repeat(65)), shortShare]) {
+    await t.rejects(keystore.unlock('staff/till-1', factors), { code: 'malformed-request' })
+  }
+  t.equal(disk.names.has('default.tries'), false)
+})
+
+t.test('When a slot would be weak or ambiguous, then it is not made', async t => {
+  const [pin, share] = STAFF as [Factor, Factor]
+  const bad: Record<string, NewSlot> = {
+    'a PIN alone': { id: 'a', kind: 'staff', factors: [pin] },
+    'a share alone': { id: 'a', kind: 'staff', factors: [share] },
+    'a passphrase and more': { id: 'a', kind: 'passphrase', factors: [...ADMIN, share] },
+    'a PIN as a passphrase': { id: 'a', kind: 'passphrase', factors: [pin] },
+    'a share twice': { id: 'a', kind: 'staff', factors: [pin, share, share] },
+    'an odd id': { ...adminSlot, id: '../admin' },
+    'an absurd memory': { ...adminSlot, cost: { m: 1_048_577, t: 1, p: 1 } },
+    'absurd passes': { ...adminSlot, cost: { m: 8, t: 65, p: 1 } },
+    'too little memory for the lanes': { ...adminSlot, cost: { m: 8, t: 1, p: 2 } },
+  }
+  for (const [what, slot] of Object.entries(bad)) {
+    const creation = Keystore.create(place(new Disk()), { state: bytes('x'), slots: [slot] })
+    await t.rejects(creation, { code: 'malformed-request' }, what)
+  }
+  await t.rejects(Keystore.create(place(new Disk()), { state: bytes('x'), slots: [] }), {
+    code: 'malformed-request',
+  })
+})
+
+t.test('When a namespace is no name or would take the files of another, then it is refused', async t => {
+  for (const name of [
+    '',
+    '../x',
+    'A',
+    'a/b',
+    'a.previous',
+    'a.new',
+    'a.lock.1',
+    'a.tries',
+    'a.outgoing',
+    '-a',
+  ]) {
+    await t.rejects(Keystore.load(place(new Disk(), name)), { code: 'malformed-request' }, name)
+  }
+})
+
+t.test('When two namespaces share a directory, then neither opens the other', async t => {
+  const disk = base.copy()
+  const other = await Keystore.create(place(disk, 'union'), { state: bytes('theirs'), slots: [adminSlot] })
+  await other.close()
+  t.equal(text(await (await Keystore.load(place(disk))).unlock('admin', ADMIN)), 'old')
+  disk.put('union', disk.files().default!)
+  await t.rejects(Keystore.load(place(disk, 'union')), { code: 'keystore-damaged' })
+})
+
+t.test('When slots are added, replaced and removed, then exactly those that remain open', async t => {
+  const disk = base.copy()
+  const keystore = await opened(disk)
+  const second = { ...adminSlot, id: 'admin-2', factors: passphrase('battery staple') }
+  await keystore.addSlot(second)
+  await t.rejects(keystore.addSlot(second), { code: 'malformed-request' })
+  await keystore.replaceSlot({ ...adminSlot, factors: passphrase('changed passphrase') })
+  await keystore.removeSlot('staff/till-1')
+  await t.rejects(keystore.removeSlot('staff/till-1'), { code: 'unknown-name' })
+  await t.rejects(keystore.replaceSlot(staffSlot), { code: 'unknown-name' })
+  t.equal(keystore.generation, 5)
+  await keystore.close()
+  const again = await Keystore.load(place(disk))
+  await t.rejects(again.unlock('admin', ADMIN), { code: 'unlock-refused' })
+  await t.rejects(again.unlock('staff/till-1', STAFF), { code: 'unlock-refused' })
+  t.equal(text(await again.unlock('admin-2', second.factors)), 'old')
+  t.equal(text(await again.unlock('admin', passphrase('changed passphrase'))), 'old')
+  await again.removeSlot('admin')
+  await t.rejects(again.removeSlot('admin-2'), { code: 'malformed-request' }, 'the last way in stays')
+})
+
+t.test('When the keystore is locked, closed or absent, then what needs it is refused as such', async t => {
+  const disk = base.copy()
+  const keystore = await opened(disk)
+  keystore.lock()
+  t.equal(keystore.isUnlocked, false)
+  for (const act of [
+    () => keystore.save(bytes('x')),
+    () => keystore.addSlot({ ...adminSlot, id: 'b' }),
+    () => keystore.removeSlot('admin'),
+  ]) {
+    await t.rejects(act(), { code: 'wrong-state' })
+  }
+  t.equal(text(await keystore.unlock('admin', ADMIN)), 'old')
+  await keystore.close()
+  await keystore.close()
+  await t.rejects(keystore.unlock('admin', ADMIN), { code: 'wrong-state' })
+  await t.rejects(Keystore.load(place(new Disk())), { code: 'wrong-state' })
+  const creation = Keystore.create(place(disk), { state: bytes('x'), slots: [adminSlot] })
+  await t.rejects(creation, { code: 'wrong-state' }, 'a keystore is never written over')
+  t.same(disk.files().default, base.files().default)
+})
+
+t.test('When lock is called while work is under way, then the work cannot undo it', async t => {
+  const disk = base.copy()
+  const keystore = await Keystore.load(place(disk))
+  const unlocking = keystore.unlock('admin', ADMIN)
+  keystore.lock()
+  await t.rejects(unlocking, { code: 'wrong-state' })
+  t.equal(keystore.isUnlocked, false)
+  await keystore.unlock('admin', ADMIN)
+  const adding = keystore.addSlot({ ...adminSlot, id: 'b' })
+  keystore.lock()
+  await t.rejects(adding, { code: 'wrong-state' })
+  t.equal(
+    text(await keystore.unlock('admin', ADMIN)),
+    'old',
+    'nothing was sealed under a key that was zeroed',
+  )
+})
+
+t.test('When the state or the header is larger than a reader accepts, then it is not written', async t => {
+  const disk = base.copy()
+  const keystore = await opened(disk)
+  await t.rejects(keystore.save(new Uint8Array(16_777_216)), { code: 'too-large' })
+  const large = new Map([['ca', new Uint8Array(65_536)]])
+  await t.rejects(keystore.save(bytes('x'), { public: large }), { code: 'too-large' })
+  await keystore.save(bytes('new'), { epoch: 3, public: new Map() })
+  t.equal(keystore.generation, 3)
+  t.equal(keystore.epoch, 3)
+  t.equal(keystore.public.size, 0)
+})
+
+t.test('When the file was replaced by an older one while it was loaded, then it does not unlock', async t => {
+  const disk = base.copy()
+  const keystore = await Keystore.load(place(disk))
+  disk.put('default', disk.files()['default.previous']!)
+  await t.rejects(keystore.unlock('admin', ADMIN), { code: 'keystore-damaged' })
+})
+
+type Act = (keystore: Keystore) => Promise<unknown>
+const newAdmin = passphrase('another passphrase')
+const acts: Record<string, Act> = {
+  save: keystore => keystore.save(bytes('new')),
+  addSlot: keystore => keystore.addSlot({ ...adminSlot, id: 'admin-2', factors: newAdmin }),
+  removeSlot: keystore => keystore.removeSlot('staff/till-1'),
+  replaceSlot: keystore => keystore.replaceSlot({ ...staffSlot, factors: staffFactors('1357') }),
+}
+
+/** What a power cut can make of what was not fsynced: nothing of it, all of it, and mixtures. */
+function powerCuts(disk: Disk, seed: number): Disk[] {
+  let random = seed * 2_654_435_761 + 1
+  const coin = () => {
+    random = (Math.imul(random, 1_664_525) + 1_013_904_223) >>> 0
+    return random > 0x7fffffff
+  }
+  return [
+    disk.afterPowerCut(() => false, 0),
+    disk.afterPowerCut(() => true, 1),
+    disk.afterPowerCut(() => true, 0),
+    disk.afterPowerCut(coin, 0.5),
+    disk.afterPowerCut(coin, 1),
+  ]
+}
+
+/** Loads and unlocks as after a boot, and demands that the keystore is whole, tidy and can go on. */
+async function assertRecovers(t: Test, disk: Disk, what: string): Promise<string> {
+  const keystore = await Keystore.load(place(disk))
+  const state = text(await keystore.unlock('admin', ADMIN))
+  const { generation } = keystore
+  const names = [...disk.names.keys()].filter(
+    name => !/^default(\.previous|\.tries|\.lock\.\d+)?$/.test(name),
+  )
+  t.same(names, [], `no leftovers after ${what}`)
+  await keystore.save(bytes('later'))
+  await keystore.close()
+  const later = await Keystore.load(place(disk.afterPowerCut(() => false, 0)))
+  if (text(await later.unlock('admin', ADMIN)) !== 'later') t.fail(`a later save is lost after ${what}`)
+  return `${generation} ${state} ${later.slots.length}`
+}
+
+for (const [name, act] of Object.entries(acts)) {
+  t.test(
+    `When the power is cut at any operation of ${name}, then the old or the new keystore opens`,
+    async t => {
+      const disk = base.copy()
+      const keystore = await opened(disk)
+      const first = disk.operations.length
+      await act(keystore)
+      const steps = disk.operations.slice(first)
+      const after = await assertRecovers(
+        t,
+        disk.afterPowerCut(() => false, 0),
+        'an acknowledged change',
+      )
+      const before = await assertRecovers(t, base.copy(), 'no change')
+      t.not(after, before)
+
+      const seen = new Set<string>()
+      for (const [i, step] of steps.entries()) {
+        const torn = /^writeNew/.test(step)
+          ? [undefined, 0, 1, 6, 7, 10, 11, 12, 100, 300, 400, 449]
+          : [undefined]
+        for (const count of torn) {
+          const trial = base.copy()
+          const victim = await opened(trial)
+          trial.fault = { at: first + i, kind: 'crash', ...(count === undefined ? {} : { torn: count }) }
+          await act(victim).catch(() => {})
+          for (const cut of powerCuts(trial, i + (count ?? 0))) {
+            const result = await assertRecovers(t, cut, `a crash at ${step}, ${count} bytes`)
+            seen.add(result)
+            if (result !== before && result !== after)
+              t.fail(`${result} after a crash at ${step}, ${count} bytes`)
+          }
+        }
+      }
+      t.same([...seen].sort(), [before, after].sort(), 'both outcomes were seen')
+    },
+  )
+
+  t.test(
+    `When the disk fails at any operation of ${name}, then the old keystore is intact, on disk and here`,
+    async t => {
+      const disk = base.copy()
+      await act(await opened(disk))
+      const total = disk.operations.length
+      let failures = 0
+      for (const kind of ['ENOSPC', 'EIO'] as const) {
+        for (const times of [1, 2, Number.POSITIVE_INFINITY]) {
+          for (const done of [false, true]) {
+            for (let at = 0; at < total; at++) {
+              const trial = base.copy()
+              const keystore = await opened(trial)
+              if (at < trial.operations.length) continue
+              trial.fault = { at, kind, times, done, torn: 40 }
+              const error = await act(keystore).then(
+                () => null,
+                error => error,
+              )
+              trial.fault = undefined
+              if (error === null) continue
+              failures += 1
+              if (error.code !== 'storage-failed')
+                t.fail(`${error.code} for ${kind} at ${trial.operations[at]}`)
+              if (keystore.generation !== 2 || !keystore.isUnlocked) t.fail('the keystore in memory changed')
+              if (times === 1 && !Buffer.from(trial.files().default!).equals(base.files().default!)) {
+                t.fail(`another file is on the disk after ${kind} at ${trial.operations[at]}`)
+              }
+              await keystore.save(bytes('retried'))
+              await keystore.close()
+              const again = await Keystore.load(place(trial.afterPowerCut(() => false, 0)))
+              if (text(await again.unlock('admin', ADMIN)) !== 'retried') t.fail('the retry is lost')
+            }
+          }
+        }
+      }
+      t.ok(failures > 20, `${failures} failures were tried`)
+    },
+  )
+}
+
+t.test(
+  'When the power is cut at any operation of create, then there is a whole keystore or none',
+  async t => {
+    const content = { state: bytes('first'), slots: [adminSlot] }
+    const disk = new Disk()
+    await Keystore.create(place(disk), content)
+    const outcomes = new Set<string>()
+    for (const [at, step] of disk.operations.entries()) {
+      for (const torn of /^writeNew/.test(step) ? [undefined, 0, 1, 11, 200] : [undefined]) {
+        const trial = new Disk()
+        trial.fault = { at, kind: 'crash', ...(torn === undefined ? {} : { torn }) }
+        await Keystore.create(place(trial), content).catch(() => {})
+        for (const cut of powerCuts(trial, at)) {
+          const found = await Keystore.load(place(cut)).catch(error => error)
+          if (found instanceof Keystore) {
+            outcomes.add(text(await found.unlock('admin', ADMIN)))
+          } else {
+            outcomes.add(found.code)
+            await Keystore.create(place(cut), content)
+          }
+        }
+      }
+    }
+    t.same([...outcomes].sort(), ['first', 'wrong-state'])
+  },
+)
+
+t.test('When the current file is damaged or gone, then the previous one is named and not taken', async t => {
+  const disk = base.copy()
+  disk.put('default', disk.files().default!.slice(0, -1))
+  const before = disk.files()
+  await t.rejects(Keystore.load(place(disk)), {
+    code: 'keystore-damaged',
+    hint: /generation 1 .* default\.previous/,
+  })
+  for (const [name, content] of Object.entries(before)) {
+    if (!name.includes('.lock.')) t.same(disk.files()[name], content, name)
+  }
+  disk.names.delete('default')
+  await t.rejects(Keystore.load(place(disk)), { code: 'keystore-damaged', hint: /generation 1/ })
+  const creation = Keystore.create(place(disk), { state: bytes('x'), slots: [adminSlot] })
+  await t.rejects(creation, { code: 'wrong-state' })
+  disk.put('default', disk.files()['default.previous']!)
+  t.equal(text(await (await Keystore.load(place(disk))).unlock('admin', ADMIN)), 'first', 'by hand it opens')
+})
+
+t.test(
+  'When it is kept in a real directory, then it opens again, with files only the owner can read',
+  async t => {
+    const directory = t.testdir({})
+    const { stat } = await import('node:fs/promises')
+    const real = { storage: directoryStorage(directory), namespace: 'default' }
+    const keystore = await Keystore.create(real, { state: bytes('first'), slots: [adminSlot, staffSlot] })
+    await t.rejects(Keystore.load(real), { code: 'keystore-busy', message: new RegExp(String(process.pid)) })
+    await keystore.save(bytes('second'))
+    await keystore.close()
+    const again = await Keystore.load(real)
+    t.equal(text(await again.unlock('staff/till-1', STAFF)), 'second')
+    await again.close()
+    const names = (await real.storage.list()).sort()
+    t.same(names, ['default', 'default.lock.2', 'default.previous', 'default.tries'])
+    for (const name of names) t.equal((await stat(`${directory}/${name}`)).mode & 0o777, 0o600, name)
+  },
+)
