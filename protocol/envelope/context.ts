@@ -4,7 +4,6 @@
  */
 
 import { ContextError } from './errors.ts'
-import { ascii } from './hpke.ts'
 
 /** Where a sealed field belongs. */
 export interface Context {
@@ -22,7 +21,7 @@ export interface Context {
 export const MAX_RECORD_LENGTH = 255
 
 const NAME = /^[a-z0-9][a-z0-9.-]{0,31}$/
-const LABEL = ascii('claviger/field/v1')
+const LABEL = 'claviger/field/v1'
 const encoder = new TextEncoder()
 
 /** True for a namespace, key name or field name: 1 to 32 of `a-z 0-9 . -`, the first a letter or a digit. */
@@ -36,38 +35,34 @@ export function isName(value: unknown): value is string {
  * @throws ContextError `bad-context`
  */
 export function contextInfo(context: Context): Uint8Array {
-  const namespace = nameBytes(context.namespace, 'namespace')
-  const key = nameBytes(context.key, 'key')
-  const field = nameBytes(context.field, 'field')
-  const record = recordBytes(context.record)
-  const info = new Uint8Array(LABEL.length + 8 + namespace.length + key.length + field.length + record.length)
-  info.set(LABEL)
-  let offset = LABEL.length
-  for (const part of [namespace, key, field, record]) {
-    // No part reaches 256 bytes, so the high byte of its length stays zero.
-    info[offset + 1] = part.length
-    info.set(part, offset + 2)
-    offset += 2 + part.length
-  }
+  const { record } = context
+  checkRecord(record)
+  // No part reaches 256 bytes, so the high byte of each length is zero. Everything before the record is ASCII, whose
+  // UTF-8 is itself: the whole is encoded in one go, and then the length of the record's bytes is known and put in.
+  const head = `${LABEL}${prefixed(context.namespace, 'namespace')}${prefixed(context.key, 'key')}${prefixed(context.field, 'field')}`
+  const info = encoder.encode(`${head}\0\0${record}`)
+  const recordLength = info.length - head.length - 2
+  if (recordLength > MAX_RECORD_LENGTH) throw recordTooLong()
+  info[head.length + 1] = recordLength
   return info
 }
 
-function nameBytes(value: unknown, title: string): Uint8Array {
-  if (!isName(value)) {
+function prefixed(name: unknown, title: string): string {
+  if (!isName(name)) {
     throw new ContextError(
-      `the ${title} must be 1 to 32 of a-z, 0-9, dot and hyphen, and start with none of the last two`,
+      `the ${title} must be 1 to 32 of a-z, 0-9, dot and hyphen, and start with a letter or a digit`,
     )
   }
-  return encoder.encode(value)
+  return `\0${String.fromCharCode(name.length)}${name}`
 }
 
-function recordBytes(value: unknown): Uint8Array {
-  if (typeof value !== 'string') throw new ContextError('the record must be a string')
-  if (!value.isWellFormed()) throw new ContextError('the record has half of a surrogate pair')
+function checkRecord(record: unknown): void {
+  if (typeof record !== 'string') throw new ContextError('the record must be a string')
   // Each UTF-16 unit is at least one byte: refuse before encoding, so that a hostile length costs nothing.
-  const bytes = value.length > MAX_RECORD_LENGTH ? undefined : encoder.encode(value)
-  if (bytes === undefined || bytes.length > MAX_RECORD_LENGTH) {
-    throw new ContextError(`the record is longer than ${MAX_RECORD_LENGTH} bytes`)
-  }
-  return bytes
+  if (record.length > MAX_RECORD_LENGTH) throw recordTooLong()
+  if (!record.isWellFormed()) throw new ContextError('the record has half of a surrogate pair')
+}
+
+function recordTooLong(): ContextError {
+  return new ContextError(`the record is longer than ${MAX_RECORD_LENGTH} bytes`)
 }

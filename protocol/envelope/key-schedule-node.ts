@@ -33,9 +33,9 @@ export function nodeKeySchedule(suite: Suite): KeySchedule {
   const suiteId = hpkeSuiteId(suite)
   const { keyLength } = AEADS[suite.aead]
 
-  // LabeledExtract with an empty salt is HMAC under a key of zeros: the padded key is a constant.
-  const pskIdHash = hmacUnderZeros(extractPrefix(suiteId, 'psk_id_hash'), EMPTY)
-  const infoPrefix = extractPrefix(suiteId, 'info_hash')
+  // LabeledExtract with an empty salt is HMAC under a key of zeros.
+  const pskIdHash = prepareHmacUnderZeros(extractPrefix(suiteId, 'psk_id_hash'))(EMPTY)
+  const hashInfo = prepareHmacUnderZeros(extractPrefix(suiteId, 'info_hash'))
 
   const secretHmac = prepareHmac(extractPrefix(suiteId, 'secret'))
   const expansion = (label: string, length: number) => {
@@ -57,7 +57,7 @@ export function nodeKeySchedule(suite: Suite): KeySchedule {
 
   return {
     derive(sharedSecret, info) {
-      const infoHash = hmacUnderZeros(infoPrefix, info)
+      const infoHash = hashInfo(info)
       const secret = secretHmac.digest(sharedSecret)
       try {
         return { key: expand(key, secret, infoHash), nonce: expand(nonce, secret, infoHash) }
@@ -66,7 +66,7 @@ export function nodeKeySchedule(suite: Suite): KeySchedule {
       }
     },
     exporterSecret(sharedSecret, info) {
-      const infoHash = hmacUnderZeros(infoPrefix, info)
+      const infoHash = hashInfo(info)
       const secret = secretHmac.digest(sharedSecret)
       try {
         return expand(exporter, secret, infoHash)
@@ -103,10 +103,15 @@ function prepareHmac(message: Uint8Array) {
   }
 }
 
-const ZERO_INNER = new Uint8Array(BLOCK).fill(0x36)
-const ZERO_OUTER = new Uint8Array(BLOCK).fill(0x5c)
-
-function hmacUnderZeros(prefix: Uint8Array, message: Uint8Array): Uint8Array {
-  const inner = hash('sha256', concatBytes(ZERO_INNER, prefix, message), 'buffer')
-  return hash('sha256', concatBytes(ZERO_OUTER, inner), 'buffer')
+/** HMAC-SHA256 under a key of zeros, whose padded form is a constant, over `prefix` and then a message of any length. */
+function prepareHmacUnderZeros(prefix: Uint8Array) {
+  const innerHead = concatBytes(new Uint8Array(BLOCK).fill(0x36), prefix)
+  const outer = concatBytes(new Uint8Array(BLOCK).fill(0x5c), new Uint8Array(DIGEST))
+  return (message: Uint8Array): Uint8Array => {
+    const inner = new Uint8Array(innerHead.length + message.length)
+    inner.set(innerHead)
+    inner.set(message, innerHead.length)
+    outer.set(hash('sha256', inner, 'buffer'), BLOCK)
+    return hash('sha256', outer, 'buffer')
+  }
 }
