@@ -47,6 +47,13 @@ export interface GateOptions {
   linkCounters(): Record<string, number> | null
 }
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** State of the keeper as it last told; `null` while it was never heard. */
+    deviceState(): State | null
+  }
+}
+
 /** Builds the app; nothing listens yet. */
 export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
   const { keeper, identity } = options
@@ -103,6 +110,7 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
       handler: request => handler(request, callers.of(request.raw.socket)!),
     })
   }
+  app.decorate('deviceState', () => state)
   const gate: Gate = { app, keeper, identity, state: () => state, mount }
 
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error, state))
@@ -112,5 +120,6 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
   agentRoutes(gate)
   decryptRoute(gate)
   await app.ready()
+  keeper.connect()
   return app
 }

@@ -43,10 +43,10 @@ export class KeeperClient extends EventEmitter<Events> {
   constructor(path: string | (() => Socket)) {
     super()
     this.#open = typeof path === 'string' ? () => connect(path) : path
-    this.#connect()
   }
 
-  #connect(): void {
+  /** Starts to connect; listen for the events first, because the first ones come with the connection. */
+  connect(): void {
     const socket = this.#open()
     socket.once('connect', () => {
       this.#socket = socket
@@ -64,7 +64,7 @@ export class KeeperClient extends EventEmitter<Events> {
       this.#waiting.clear()
       this.emit('down')
     }
-    if (!this.#closed) this.#retry = setTimeout(() => this.#connect(), RECONNECT_MS)
+    if (!this.#closed) this.#retry = setTimeout(() => this.connect(), RECONNECT_MS)
   }
 
   #receive(message: unknown): void {

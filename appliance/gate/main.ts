@@ -1,0 +1,70 @@
+/** The gate process: HTTPS on the LAN, the same app on the serial line, the keeper behind it. */
+import { parseArgs } from 'node:util'
+import { toBase64url } from '../../protocol/bytes.ts'
+import { SnapshotReader } from '../health/feed.ts'
+import { KeeperClient } from '../keeper/rpc/client.ts'
+import { readProvision } from '../provision.ts'
+import { VERSION } from '../version.ts'
+import { buildApp } from './app.ts'
+import { loadDeviceIdentity } from './identity.ts'
+import { listenOnLan } from './lan.ts'
+import { listenOnSerial, type SerialListener } from './serial.ts'
+
+const { values } = parseArgs({
+  options: {
+    identity: { type: 'string' },
+    keeper: { type: 'string' },
+    health: { type: 'string' },
+    provision: { type: 'string' },
+    /** `host:port`; may be missing on a dongle. */
+    lan: { type: 'string' },
+    /** Path of a tty, or `unix:/path` of a stream socket; may be missing on a LAN box. */
+    serial: { type: 'string' },
+  },
+})
+
+function fail(message: string): never {
+  process.stderr.write(`claviger-gate: ${message}\n`)
+  process.exit(1)
+}
+
+const { identity: identityDirectory, keeper: keeperPath, health: healthPath } = values
+if (!identityDirectory || !keeperPath || !healthPath) fail('--identity, --keeper and --health are needed')
+if (!values.lan && !values.serial) fail('--lan or --serial is needed')
+
+const provision = values.provision
+  ? await readProvision(values.provision).catch(error => fail(error.message))
+  : null
+const keeper = new KeeperClient(keeperPath)
+const health = new SnapshotReader(healthPath)
+const identity = await loadDeviceIdentity(identityDirectory)
+let serial: SerialListener | undefined
+
+const app = await buildApp({
+  keeper,
+  identity,
+  claim: provision?.claim,
+  name: provision?.name ?? 'claviger',
+  version: VERSION,
+  health: () => health.newest(),
+  linkCounters: () => serial?.counters() ?? null,
+})
+if (values.lan) {
+  const address = await listenOnLan(app, values.lan).catch(error => fail(error.message))
+  process.stdout.write(`lan ${address}\n`)
+}
+if (values.serial) {
+  const hello = { device: toBase64url(identity.pin), state: () => app.deviceState() ?? 'starting' }
+  serial = await listenOnSerial(app, values.serial, hello)
+  process.stdout.write(`serial ${values.serial}\n`)
+}
+process.stdout.write('ready\n')
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.once(signal, async () => {
+    await serial?.close()
+    keeper.close()
+    health.close()
+    await app.close()
+    process.exit(0)
+  })

@@ -1,0 +1,117 @@
+/**
+ * `claviger-appliance`: keeper, gate and health together, on a developer's machine. On the Pi systemd runs each one
+ * under its own user.
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Supervised, type Unit } from './supervisor.ts'
+
+const USAGE = `claviger-appliance --data DIR [--lan HOST:PORT] [--serial TTY]
+
+  --data DIR        where keystore, identity and sockets live; made if missing
+  --lan HOST:PORT   answer HTTPS there, such as 127.0.0.1:8443 (port 0: any free one)
+  --serial TTY      speak the link on this serial line, such as /dev/ttyGS0
+  --provision FILE  provision.json of a device that is not provisioned yet
+`
+
+const options = {
+  data: { type: 'string' },
+  lan: { type: 'string' },
+  serial: { type: 'string' },
+  provision: { type: 'string' },
+  'argon2-memory': { type: 'string' },
+  help: { type: 'boolean' },
+} as const
+
+function usage(message: string): never {
+  process.stderr.write(`claviger-appliance: ${message}\n${USAGE}`)
+  process.exit(2)
+}
+
+function readOptions() {
+  try {
+    return parseArgs({ options }).values
+  } catch (error) {
+    return usage((error as Error).message)
+  }
+}
+
+const values = readOptions()
+if (values.help) {
+  process.stdout.write(USAGE)
+  process.exit(0)
+}
+if (!values.data) usage('--data is needed')
+if (!values.lan && !values.serial) usage('--lan or --serial is needed')
+
+const data = resolve(values.data)
+const run = join(data, 'run')
+const provision = values.provision ? resolve(values.provision) : join(data, 'provision.json')
+const deviceSecret = join(data, 'device-secret')
+for (const directory of [data, run]) await mkdir(directory, { recursive: true, mode: 0o700 })
+// On the Pi this is a systemd credential; here it is a file beside the keystore.
+await writeFile(deviceSecret, randomBytes(32), { flag: 'wx', mode: 0o600 }).catch(error => {
+  if (error.code !== 'EEXIST') throw error
+})
+
+const script = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const sockets = { keeper: join(run, 'keeper.sock'), health: join(run, 'health.sock') }
+const env = { ...process.env, UV_THREADPOOL_SIZE: String(Math.max(4, availableParallelism())) }
+const option = (name: string, value: string | undefined) => (value ? [`--${name}`, value] : [])
+
+let ready = 0
+let state = ''
+/** Says each thing once it is so; the last line says that everything is up. */
+function announce(line: string): void {
+  process.stdout.write(`claviger-appliance: ${line}\n`)
+}
+function oneReady(): void {
+  if (++ready === 3) announce(`ready, ${state}`)
+}
+
+const units: Unit[] = [
+  {
+    name: 'keeper',
+    args: [
+      '--expose-gc',
+      script('./keeper/main.ts'),
+      ...['--data', data, '--socket', sockets.keeper, '--device-secret', deviceSecret],
+      ...['--provision', provision, ...option('argon2-memory', values['argon2-memory'])],
+    ],
+    env,
+    onLine(line) {
+      state = line
+      announce(`keeper is ${line}`)
+      oneReady()
+    },
+  },
+  {
+    name: 'gate',
+    args: [
+      script('./gate/main.ts'),
+      ...['--identity', join(data, 'identity'), '--keeper', sockets.keeper, '--health', sockets.health],
+      ...['--provision', provision, ...option('lan', values.lan), ...option('serial', values.serial)],
+    ],
+    onLine(line) {
+      if (line === 'ready') oneReady()
+      else announce(`gate answers on ${line}`)
+    },
+  },
+  {
+    name: 'health',
+    args: [script('./health/main.ts'), '--socket', sockets.health, '--data', data],
+    onLine: oneReady,
+  },
+]
+const running = units.map(unit => new Supervised(unit))
+announce(`processes ${units.map(({ name }, i) => `${name}=${running[i]!.pid}`).join(' ')}`)
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.once(signal, async () => {
+    await Promise.all(running.map(unit => unit.stop()))
+    process.exit(0)
+  })

@@ -1,0 +1,124 @@
+/** From a profile, an invitation or a claim to a connected appliance. */
+import { randomBytes } from 'node:crypto'
+import { fromBase64url, toBase64url } from '../../protocol/bytes.ts'
+import { toPem } from '../../protocol/identity/certificate.ts'
+import { verifyClaim } from '../../protocol/identity/claim.ts'
+import type { Invitation } from '../../protocol/identity/invitation.ts'
+import { Appliance, type Patience } from './appliance.ts'
+import { ConnectionError } from './errors.ts'
+import { type Credentials, invitedCredentials } from './identity.ts'
+import type { Profile } from './profile.ts'
+import { pinned } from './tls.ts'
+import { openWire } from './wire.ts'
+
+/** Connects as an enrolled agent, at the first of its addresses that answers. */
+export async function connectProfile(profile: Profile, patience?: Patience): Promise<Appliance> {
+  const pin = fromBase64url(profile.device)
+  if (pin?.length !== 32)
+    throw new ConnectionError('bad-profile', `the enrolment ${profile.name} has no device yet`, {
+      hint: 'provision the device first',
+    })
+  return firstThatAnswers(profile.addresses, profile, pin, patience)
+}
+
+async function firstThatAnswers(
+  addresses: readonly string[],
+  credentials: Credentials,
+  pin: Uint8Array,
+  patience?: Patience,
+): Promise<Appliance> {
+  let failure: unknown = new ConnectionError('unreachable', 'no address of the device is known', {
+    hint: 'name one with --at',
+  })
+  for (const address of addresses) {
+    const last = address === addresses.at(-1)
+    const appliance = new Appliance(await openWire(address), credentials, pinned(pin), patience)
+    if (last) return appliance
+    try {
+      await appliance.status()
+      return appliance
+    } catch (error) {
+      await appliance.close()
+      failure = error
+    }
+  }
+  throw failure
+}
+
+/** What a new agent decides for itself. */
+export interface Enrolment {
+  invitation: Invitation
+  /** Addresses to use instead of the invitation's. */
+  addresses?: string[]
+  /** Makes a staff slot: this PIN unlocks the device from this machine. */
+  pin?: string
+}
+
+/**
+ * Turns an invitation into a profile. The machine's key and host share are made here; the secret stays here.
+ *
+ * @throws ConnectionError `certificate-refused` when the invitation was used or has expired; `device-mismatch`
+ * @throws ApplianceError `invitation-refused`, `wrong-state`, `agent-exists`
+ */
+export async function enrol({
+  invitation,
+  addresses = invitation.addresses,
+  pin,
+}: Enrolment): Promise<Profile> {
+  const credentials = invitedCredentials(invitation)
+  const appliance = await firstThatAnswers(addresses, credentials, invitation.device)
+  try {
+    await appliance.status()
+    const hostShare = pin === undefined ? undefined : toBase64url(randomBytes(32))
+    const issued = await appliance.enrol(pin !== undefined && hostShare ? { pin, hostShare } : {})
+    return {
+      name: issued.name,
+      role: issued.role,
+      namespace: issued.namespace,
+      device: toBase64url(invitation.device),
+      addresses,
+      key: credentials.key,
+      certificate: toPem(fromBase64url(issued.certificate)!),
+      ...(hostShare ? { hostShare } : {}),
+    }
+  } finally {
+    await appliance.close()
+  }
+}
+
+/**
+ * Makes the first administrator of a device that was just flashed, from the profile that flashing left here.
+ *
+ * @returns the profile with the device's pin and the certificate of its authority
+ * @throws ConnectionError `device-mismatch` when the device does not hold the claim secret
+ */
+export async function provision(profile: Profile, passphrase: string): Promise<Profile> {
+  const claim = profile.claim ? fromBase64url(profile.claim) : null
+  if (!claim)
+    throw new ConnectionError('bad-profile', `${profile.name} has no claim on a device`, {
+      hint: 'it was provisioned already',
+    })
+  let seen: Uint8Array | undefined
+  const check = (pin: Uint8Array) => {
+    if (seen) pinned(seen)(pin)
+    seen = pin
+  }
+  const appliance = new Appliance(await openWire(profile.addresses[0] ?? ''), profile, check)
+  try {
+    const { claim: proof } = await appliance.status()
+    if (!seen || !verifyClaim(claim, seen, fromBase64url(proof ?? '') ?? new Uint8Array()))
+      throw new ConnectionError('device-mismatch', 'the device does not hold the claim secret of its card', {
+        hint: 'is this the device whose card you flashed?',
+      })
+    const issued = await appliance.provision(passphrase)
+    const { claim: _, ...kept } = profile
+    return {
+      ...kept,
+      name: issued.name,
+      device: toBase64url(seen!),
+      certificate: toPem(fromBase64url(issued.certificate)!),
+    }
+  } finally {
+    await appliance.close()
+  }
+}
