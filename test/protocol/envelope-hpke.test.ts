@@ -306,8 +306,61 @@ t.test(
     const empty = new Uint8Array(0)
     const { enc } = node.seal(publicKey, empty, empty, empty)
     const edit = (at: number, byte: number) => enc.with(at, byte)
-    visit(new URL('../../protocol/envelope/hpke-noble.ts', import.meta.url))
-    visit(new URL('../../protocol/envelope/seal-field.ts', import.meta.url))
-    t.ok(seen.size >= 8, `${seen.size} files looked at`)
+    const hybrid = 0x06 | (enc[64]! & 1)
+    const hostile: Record<string, Uint8Array> = {
+      'off the curve': edit(64, enc[64]! ^ 1),
+      'hybrid form, which openssl alone would take': edit(0, hybrid),
+      'hybrid form with the wrong sign': edit(0, hybrid ^ 1),
+      'compressed tag on 65 bytes': edit(0, 0x02),
+      compressed: Uint8Array.of(0x02 | (enc[64]! & 1), ...enc.subarray(1, 33)),
+      infinity: Uint8Array.of(0),
+      'infinity on 65 bytes': new Uint8Array(65),
+      'zero coordinates': Uint8Array.from(enc).fill(0, 1),
+      'coordinates above the prime': Uint8Array.from(enc).fill(0xff, 1),
+      'one byte short': enc.subarray(0, 64),
+      'one byte long': Uint8Array.of(...enc, 0),
+      nothing: empty,
+    }
+    for (const [title, point] of Object.entries(hostile)) {
+      const message = [point, empty, empty, new Uint8Array(16)]
+      t.equal(outcome(node, privateKey.main, message), FAILED, `node: ${title}`)
+      t.equal(outcome(noble, raw, message), FAILED, `noble: ${title}`)
+      t.throws(() => decapsulateNow(privateKey.main, point), `node decapsulates no point ${title}`)
+      t.throws(() => NOBLE_KEMS.p256.decapsulate(raw, point), `noble decapsulates no point ${title}`)
+      t.throws(() => node.seal(point, empty, empty, empty), { code: 'malformed-request' }, title)
+      t.throws(() => noble.seal(point, empty, empty, empty), { code: 'malformed-request' }, title)
+    }
   },
 )
+
+t.test('When an X-Wing public key has coefficients above the modulus, then neither seals to it', async t => {
+  const suite = { kem: 'xwing', aead: 'aes-256-gcm' } as const
+  const bad = Uint8Array.from(keyPair('xwing').publicKey).fill(0xff, 0, 3)
+  const empty = new Uint8Array(0)
+  t.throws(() => nodeHpke(suite).seal(bad, empty, empty, empty), { code: 'malformed-request' })
+  t.throws(() => nobleHpke(suite).seal(bad, empty, empty, empty), { code: 'malformed-request' })
+})
+
+t.test('When the private key belongs to another kem, then it is the same one error', async t => {
+  const node = nodeHpke({ kem: 'x25519', aead: 'chacha20-poly1305' })
+  const message = [new Uint8Array(32).fill(9), new Uint8Array(0), new Uint8Array(0), new Uint8Array(16)]
+  t.equal(outcome(node, keyPair('p256').privateKey.main, message), FAILED)
+})
+
+t.test('When a browser loads the plain JavaScript HPKE, then nothing it imports comes from node', async t => {
+  const seen = new Set<string>()
+  const visit = (url: URL) => {
+    if (seen.has(url.href)) return
+    seen.add(url.href)
+    for (const [, specifier] of readFileSync(url, 'utf8').matchAll(
+      /^(?:import|export)[^'"]*?from ['"]([^'"]+)['"]/gm,
+    )) {
+      t.notMatch(specifier!, /^node:/, url.pathname.replace(/.*\//, ''))
+      if (specifier!.startsWith('.')) visit(new URL(specifier!, url))
+    }
+    t.notMatch(readFileSync(url, 'utf8'), /\b(Buffer|process)\./, url.pathname.replace(/.*\//, ''))
+  }
+  visit(new URL('../../protocol/envelope/hpke-noble.ts', import.meta.url))
+  visit(new URL('../../protocol/envelope/seal-field.ts', import.meta.url))
+  t.ok(seen.size >= 8, `${seen.size} files looked at`)
+})
