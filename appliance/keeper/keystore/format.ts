@@ -69,7 +69,7 @@ export function sealFile(
   const fields = headerToCbor(header, size)
   fields.set('check', checksum(fields))
   const headerBytes = encodeCbor(fields)
-  if (headerBytes.length > MAX_HEADER_BYTES || header.slots.length > MAX_SLOTS) {
+  if (headerBytes.length > MAX_HEADER_BYTES) {
     throw new KeystoreError('too-large', 'the keystore header is too large')
   }
   if (PREFIX_BYTES + headerBytes.length + NONCE_BYTES + size + TAG_BYTES > MAX_FILE_BYTES) {
@@ -119,6 +119,10 @@ function headerToCbor(header: Header, stateLength: number): Map<string, CborValu
   assertNamespace(header.namespace)
   for (const name of header.public.keys()) {
     if (!PUBLIC_NAME.test(name)) throw malformed('the name of a public value is not allowed')
+  }
+  const ids = new Set(header.slots.map(slot => slot.id))
+  if (ids.size < 1 || ids.size > MAX_SLOTS || ids.size !== header.slots.length) {
+    throw malformed(`a keystore has 1 to ${MAX_SLOTS} slots of different ids`)
   }
   for (const number of [header.generation, header.epoch]) {
     if (!Number.isSafeInteger(number) || number < 0)
