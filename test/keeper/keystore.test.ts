@@ -2,6 +2,7 @@
 
 import t, { type Test } from 'tap'
 import type { Factor } from '../../appliance/keeper/keystore/factors.ts'
+import { parseFile } from '../../appliance/keeper/keystore/format.ts'
 import { Keystore } from '../../appliance/keeper/keystore/keystore.ts'
 import type { NewSlot } from '../../appliance/keeper/keystore/slots.ts'
 import { directoryStorage } from '../../appliance/keeper/keystore/storage.ts'
@@ -357,7 +358,9 @@ for (const [name, act] of Object.entries(acts)) {
               if (times === 1 && !Buffer.from(trial.files().default!).equals(base.files().default!)) {
                 t.fail(`another file is on the disk after ${kind} at ${trial.operations[at]}`)
               }
+              const onDisk = parseFile(trial.files().default!).header.generation
               await keystore.save(bytes('retried'))
+              if (keystore.generation <= onDisk) t.fail(`generation ${onDisk} was used twice`)
               await keystore.close()
               const again = await Keystore.load(place(trial.afterPowerCut(() => false, 0)))
               if (text(await again.unlock('admin', ADMIN)) !== 'retried') t.fail('the retry is lost')
