@@ -1,0 +1,36 @@
+/**
+ * The host's end of the cable: the terminal that the dongle appears as, or a UNIX socket. docs/formats/link.md §7.
+ */
+
+import { connect } from 'node:net'
+import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link/line.ts'
+import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
+
+/**
+ * Opens the line at `path`, and again after it went away unless `reopen` is false.
+ *
+ * @param path a terminal (`/dev/ttyACM0`), or `unix:` and the path of a socket to connect to
+ */
+export function openSerialLine(path: string, options: Omit<LineOptions, 'open'>): SerialLine {
+  const open = path.startsWith('unix:')
+    ? () => openSocket(path.slice('unix:'.length))
+    : async () => openSerialPort((await import('serialport')).SerialPort, path)
+  return keepOpen({ ...options, open })
+}
+
+function openSocket(path: string): Promise<OpenPort> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path)
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      socket.on('error', () => {})
+      resolve({
+        stream: socket,
+        close: async () => {
+          socket.destroy()
+        },
+      })
+    })
+  })
+}

@@ -1,0 +1,101 @@
+/**
+ * A serial port as a Duplex for `Link.attach`, made with a `SerialPort` class that is passed in, so that both ends of the
+ * cable share it and only the ends load the native module. docs/formats/link.md §7.
+ *
+ * Three faults of serialport 13 are mended here: its poller forgets that a read waits when a write begins to wait (and
+ * then a busy port stands still for ever), a hung-up terminal is read in a loop, and only `close()` frees the descriptor.
+ */
+
+import type { Duplex } from 'node:stream'
+
+/** An open port. */
+export interface OpenPort {
+  /** The bytes; ends, errors or closes when the port is gone. */
+  readonly stream: Duplex
+  /** Frees the port; never rejects. */
+  close(): Promise<void>
+}
+
+/** What is used of an instance of serialport's `SerialPort`. */
+export interface SerialPortLike extends Duplex {
+  readonly isOpen: boolean
+  readonly port?: object | undefined
+  open(callback: (error: Error | null) => void): void
+  close(callback: (error: Error | null) => void): void
+  flush(callback: (error: Error | null) => void): void
+}
+
+/** serialport's `SerialPort` class, as far as it is used. */
+export type SerialPortClass = new (options: {
+  path: string
+  baudRate: number
+  hupcl: boolean
+  autoOpen: boolean
+  highWaterMark: number
+}) => SerialPortLike
+
+/**
+ * Opens the terminal at `path`, raw and without touching its modem lines.
+ *
+ * @throws the error of the operating system when it cannot be opened
+ */
+export function openSerialPort(SerialPort: SerialPortClass, path: string): Promise<OpenPort> {
+  // USB and pseudo terminals ignore the speed, but there has to be one
+  const stream = new SerialPort({
+    path,
+    baudRate: 115_200,
+    hupcl: false,
+    autoOpen: false,
+    highWaterMark: 65_536,
+  })
+  stream.on('error', () => {})
+  return new Promise((resolve, reject) => {
+    stream.open(error => {
+      if (error) {
+        reject(error)
+        return
+      }
+      mendPoller(stream.port)
+      resolve({ stream, close: () => close(stream) })
+    })
+  })
+}
+
+function close(stream: SerialPortLike): Promise<void> {
+  return new Promise(resolve => {
+    if (!stream.isOpen) {
+      resolve()
+      return
+    }
+    // without the flush the kernel may wait half a minute for a reader of the last bytes
+    stream.flush(() => stream.close(() => resolve()))
+  })
+}
+
+interface Poller {
+  poll(flags: number): void
+  emit(event: string, ...rest: unknown[]): boolean
+}
+
+const FLAG: Readonly<Record<string, number>> = { readable: 1, writable: 2, disconnect: 4 }
+
+/**
+ * Makes every wait ask for all events that are still waited for: the native call replaces the former set.
+ *
+ * @param binding the `port` of an open `SerialPort`; anything without a poller (Windows) is left alone
+ */
+export function mendPoller(binding: unknown): void {
+  const poller = (binding as { poller?: Poller } | null | undefined)?.poller
+  if (typeof poller?.poll !== 'function' || typeof poller.emit !== 'function') return
+  const poll = poller.poll.bind(poller)
+  const emit = poller.emit.bind(poller)
+  let waiting = 0
+  poller.poll = flags => {
+    waiting |= flags
+    poll(waiting)
+  }
+  poller.emit = (event, ...rest) => {
+    waiting &= ~(FLAG[event] ?? 0)
+    return emit(event, ...rest)
+  }
+}
