@@ -11,6 +11,7 @@ import { KeystoreError } from '../../appliance/keeper/keystore/errors.ts'
 import type { Factor } from '../../appliance/keeper/keystore/factors.ts'
 import { type Header, openState, parseFile, sealFile } from '../../appliance/keeper/keystore/format.ts'
 import { Keystore } from '../../appliance/keeper/keystore/keystore.ts'
+import { encodeRecord, referenceTo } from '../../appliance/keeper/keystore/tries.ts'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { Disk, processOf } from './keystore-disk.ts'
 
@@ -303,6 +304,19 @@ t.test('When the documented vector is derived by other code, then it is the file
     const extracted = createHmac('sha256', new Uint8Array(32)).update(Buffer.concat(material)).digest()
     const key = createHmac('sha256', extracted).update(info).update(Uint8Array.of(1)).digest()
 
+    if (i === 1) {
+      const label = Buffer.from('claviger/tries/v1')
+      const reference = sha256(label, encode(['default', slot], rfc8949EncodeOptions)).subarray(0, 16)
+      const record = Buffer.concat([Uint8Array.of(1), reference])
+      const line = Buffer.concat([record, sha256(label, record).subarray(0, 15)]).toString('hex')
+      t.equal(
+        Buffer.from(encodeRecord('try', referenceTo('default', parseFile(good).header.slots[1]!))).toString(
+          'hex',
+        ),
+        line,
+      )
+      t.ok(page.includes(`\n${line}\n`), 'the page shows the record of a try')
+    }
     const wrapped = slot.get('wrapped')
     slot.delete('wrapped')
     const dataKey = openGcmSiv(
