@@ -9,11 +9,14 @@ import { Duplex } from 'node:stream'
 import { ClavigerError } from '../api/errors.ts'
 import { HEAD, KIND, type Kind, MAX_PAYLOAD, OFFSET } from './frame.ts'
 
-/** Bytes a peer may send beyond what was read here: the credit a session starts with. */
-export const WINDOW = 65_536
+/** The credit that a session starts with, bytes. */
+export const START_CREDIT = 65_536
 
-/** Consumed bytes after which new credit is worth a frame. */
-const CREDIT_STEP = WINDOW / 4
+/** Bytes a peer may send beyond what was read here, once the reader has shown that it reads. */
+export const WINDOW = 262_144
+
+/** Bytes read after which new credit is worth a frame. */
+const CREDIT_STEP = 16_384
 
 /** A session, a ping or a link failed: `link-failed`. */
 export class LinkError extends ClavigerError {
@@ -49,10 +52,12 @@ export class Session extends Duplex {
   #finished: Done | null = null
   /** Totals since OPEN, modulo 2^32: sent, allowed to be sent, received, allowed to be received, read here. */
   #sent = 0
-  #maySend = WINDOW
+  #maySend = START_CREDIT
   #received = 0
-  #mayReceive = WINDOW
+  #mayReceive = START_CREDIT
   #consumed = 0
+  /** What #consumed was when credit was given last. */
+  #credited = 0
 
   /** Received while the reader was not reading, at most {@link WINDOW} bytes. Null unless needed. */
   #held: Buffer | null = null
@@ -65,7 +70,7 @@ export class Session extends Duplex {
 
   constructor(id: number, line: SessionLine, opensIt: boolean) {
     // a low mark keeps bytes in #held, where many small frames cost no more than their bytes
-    super({ readableHighWaterMark: 1, writableHighWaterMark: WINDOW })
+    super({ readableHighWaterMark: 1, writableHighWaterMark: START_CREDIT })
     this.id = id
     this.#line = line
     this.#openDue = opensIt
@@ -82,8 +87,7 @@ export class Session extends Duplex {
   next(): Kind | 0 {
     if (this.#gone) return 0
     if (this.#openDue) return KIND.OPEN
-    if (!this.#gotClose && modulo(this.#consumed + WINDOW - this.#mayReceive) >= CREDIT_STEP)
-      return KIND.CREDIT
+    if (!this.#gotClose && modulo(this.#consumed - this.#credited) >= CREDIT_STEP) return KIND.CREDIT
     if (this.#out.length > 0) return this.#maySend === this.#sent ? 0 : KIND.DATA
     return this.#finished === null ? 0 : KIND.CLOSE
   }
@@ -99,6 +103,7 @@ export class Session extends Duplex {
         this.#openDue = false
         return 0
       case KIND.CREDIT:
+        this.#credited = this.#consumed
         this.#mayReceive = modulo(this.#consumed + WINDOW)
         raw.writeUInt32BE(this.#mayReceive, HEAD)
         return 4

@@ -7,7 +7,13 @@ import type { LinkCounters } from './counters.ts'
 import { encodeFrame, frameBuffer, type Kind, MAX_ENCODED } from './frame.ts'
 
 /** Bytes after which a write is closed and a new one begun. */
-const BATCH = 32_768
+const BATCH = 16_384
+
+/**
+ * Writes that may be under way. The second keeps the port busy while the first is answered; more would only make CREDIT
+ * wait behind data.
+ */
+const UNDER_WAY = 2
 
 /** A frame whose payload stands in the buffer that was passed to {@link FrameSource.nextFrame}. */
 export interface FrameToWrite {
@@ -36,6 +42,7 @@ export class FrameWriter {
   readonly #raw = frameBuffer()
   readonly #batch = Buffer.allocUnsafeSlow(BATCH + MAX_ENCODED + 1)
   #blocked = false
+  #underWay = 0
   #scheduled = false
   #stopped = false
 
@@ -61,13 +68,18 @@ export class FrameWriter {
     this.#pump()
   }
 
+  #arrived = (): void => {
+    this.#underWay--
+    this.wake()
+  }
+
   /** Never touches the port again. */
   stop(): void {
     this.#stopped = true
   }
 
   #pump(): void {
-    while (!this.#blocked && !this.#stopped && this.#port.writable) {
+    while (!this.#blocked && this.#underWay < UNDER_WAY && !this.#stopped && this.#port.writable) {
       const done: (() => void)[] = []
       // the leading zero ends whatever noise came before, so it costs itself and not a frame
       this.#batch[0] = 0
@@ -80,7 +92,8 @@ export class FrameWriter {
       }
       if (end === 1) return
       this.#counters.bytesOut += end
-      this.#blocked = !this.#port.write(Buffer.from(this.#batch.subarray(0, end)))
+      this.#underWay++
+      this.#blocked = !this.#port.write(Buffer.from(this.#batch.subarray(0, end)), this.#arrived)
       for (const callback of done) callback()
     }
   }
