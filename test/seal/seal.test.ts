@@ -1,0 +1,319 @@
+/**
+ * The sealing libraries of the shop's server: what JavaScript, PHP and Python seal, the appliance opens, and the three
+ * accept and refuse the same.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import t from 'tap'
+import { sealer } from '../../host-agent/seal/seal.ts'
+import { sealer as browserSealer } from '../../host-agent/seal/seal-browser.ts'
+import { contextInfo } from '../../protocol/envelope/context.ts'
+import { openField } from '../../protocol/envelope/field.ts'
+import { generatePrivateKey, importPrivateKey } from '../../protocol/envelope/keys.ts'
+import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
+import { formatPublicKey, MAX_PLAINTEXT_LENGTH, parseToken } from '../../protocol/envelope/token.ts'
+
+const path = (name: string) => fileURLToPath(new URL(`../../host-agent/seal/${name}`, import.meta.url))
+const PHP = path('claviger_seal.php')
+const PYTHON = path('claviger_seal.py')
+
+type Row = { field: string; record: string; value: string }
+
+function run(command: string, args: string[], input: string) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    input,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  return { status, stdout, stderr, missing: error !== undefined }
+}
+
+/** Prints the info of each context of a JSON table as hex, or `bad-context`; records may come as UTF-16 units. */
+const PHP_CONTEXTS = `
+require $argv[1];
+foreach (json_decode(stream_get_contents(STDIN), true) as $row) {
+  $record = $row['record'] ?? '';
+  foreach ($row['recordUnits'] ?? [] as $u) {
+    $record .= $u < 0x80 ? chr($u) : chr(0xe0 | $u >> 12) . chr(0x80 | $u >> 6 & 63) . chr(0x80 | $u & 63);
+  }
+  try {
+    echo bin2hex(\\Claviger\\Seal::contextInfo($row['namespace'], $row['key'], $row['field'], $record)), "\\n";
+  } catch (\\Claviger\\SealException $e) {
+    echo $e->getReason(), "\\n";
+  }
+}`
+const PYTHON_CONTEXTS = `
+import json, os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+import claviger_seal
+for row in json.load(sys.stdin):
+    record = "".join(map(chr, row["recordUnits"])) if "recordUnits" in row else row["record"]
+    try:
+        print(claviger_seal.context_info(row["namespace"], row["key"], row["field"], record).hex())
+    except claviger_seal.ContextError:
+        print("bad-context")
+`
+
+/** Tells for each public key of a JSON array whether it is one. */
+const PHP_KEYS = `
+require $argv[1];
+foreach (json_decode(stream_get_contents(STDIN), true) as $text) {
+  try {
+    new \\Claviger\\Seal($text);
+    echo "key\\n";
+  } catch (\\Claviger\\SealException $e) {
+    echo $e->getReason(), "\\n";
+  }
+}`
+const PYTHON_KEYS = `
+import json, os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+import claviger_seal
+for text in json.load(sys.stdin):
+    try:
+        claviger_seal.parse_public_key(text)
+        print("key")
+    except claviger_seal.PublicKeyError:
+        print("bad-public-key")
+`
+
+type Language = {
+  name: string
+  suites: readonly SuiteLetter[]
+  /** The command that seals lines, less the public key. */
+  lines: [string, string[]]
+  /** The command that prints infos, where there is one. */
+  contexts?: [string, string[]]
+  /** The command that judges public keys, where there is one. */
+  keys?: [string, string[]]
+  /** The command that tells whether the language is here. */
+  probe: [string, string[]]
+}
+
+const LANGUAGES: readonly Language[] = [
+  {
+    name: 'javascript',
+    suites: ['x', 'p', 'q'],
+    lines: [process.execPath, [path('seal-lines.ts')]],
+    probe: [process.execPath, ['--version']],
+  },
+  {
+    name: 'php',
+    suites: ['x'],
+    lines: ['php', [PHP]],
+    contexts: ['php', ['-r', PHP_CONTEXTS, '--', PHP]],
+    keys: ['php', ['-r', PHP_KEYS, '--', PHP]],
+    probe: ['php', ['-r', 'exit(extension_loaded("sodium") ? 0 : 1);']],
+  },
+  {
+    name: 'python',
+    suites: ['x'],
+    lines: ['python3', [PYTHON]],
+    contexts: ['python3', ['-B', '-c', PYTHON_CONTEXTS, PYTHON]],
+    keys: ['python3', ['-B', '-c', PYTHON_KEYS, PYTHON]],
+    probe: ['python3', ['-c', 'from cryptography.hazmat.primitives.asymmetric import x25519']],
+  },
+]
+
+const namespace = 'shop.example'
+const key = 'orders.a'
+
+function keyFor(suite: SuiteLetter, version = 7) {
+  const { pkcs8, publicKey: bytes } = generatePrivateKey(suite)
+  const publicKey = formatPublicKey({ suite, namespace, key, version, bytes })
+  return { privateKey: importPrivateKey(suite, pkcs8), publicKey }
+}
+
+const text = (maxLength: number) => fc.string({ unit: 'binary', maxLength })
+const rows: Row[] = [
+  { field: 'card.number', record: 'cust_cards/42', value: '4111111111111111' },
+  { field: 'card.number', record: '', value: '' },
+  { field: 'address.ship', record: 'é/😀', value: '👩‍👩‍👧‍👦 Пушкинская ул. 1\n北京' },
+  { field: 'a', record: 'r'.repeat(255), value: '€'.repeat(1365) },
+  { field: 'c'.repeat(32), record: '\u0000', value: '\u0000"\\\u007f\ufeff' },
+  { field: 'note', record: 'big', value: 'x'.repeat(MAX_PLAINTEXT_LENGTH) },
+  ...fc.sample(
+    fc.record({ field: fc.constantFrom('phone', 'iban.1'), record: text(60), value: text(300) }),
+    40,
+  ),
+]
+const ndjson = (items: readonly unknown[]) => items.map(item => `${JSON.stringify(item)}\n`).join('')
+
+for (const { name, suites, lines, contexts, keys, probe } of LANGUAGES) {
+  const { status } = run(...probe, '')
+  if (status !== 0) {
+    if (process.env.CI) t.fail(`${name} is not on this machine, and the checks need it`)
+    else t.test(`${name} seals`, { skip: `${name} or its library is not on this machine` }, () => {})
+    continue
+  }
+  const [command, args] = lines
+
+  t.test(`When ${name} seals values, then the appliance opens each in its place and only there`, async t => {
+    for (const suite of suites) {
+      const { privateKey, publicKey } = keyFor(suite)
+      const { status, stdout, stderr } = run(command, [...args, publicKey], ndjson(rows))
+      t.equal(stderr.replace(/.*Warning.*\n/g, ''), '')
+      t.equal(status, 0)
+      const tokens = stdout.trimEnd().split('\n')
+      t.equal(tokens.length, rows.length)
+      for (const [i, { field, record, value }] of rows.entries()) {
+        const token = parseToken(tokens[i]!)
+        t.same([token.suite, token.key, token.version], [suite, key, 7])
+        const opened = openField(privateKey, token, { namespace, key, field, record })
+        t.equal(new TextDecoder('utf-8', { ignoreBOM: true }).decode(opened), value)
+        t.throws(() => openField(privateKey, token, { namespace, key, field, record: 'another' }), {
+          code: 'open-failed',
+        })
+      }
+      t.equal(new Set(tokens.map(token => token.slice(-60))).size, tokens.length, 'no two are alike')
+    }
+  })
+
+  t.test(
+    `When ${name} is given what cannot be sealed, then it says the line and prints no token`,
+    async t => {
+      const { publicKey } = keyFor('x')
+      const good = { field: 'phone', record: 'r/1', value: 'secret' }
+      const bad: (Record<string, unknown> | string)[] = [
+        { ...good, field: 'Phone' },
+        { ...good, field: 7 },
+        { ...good, record: 'é'.repeat(128) },
+        { ...good, record: null },
+        { ...good, record: '\ud83d' },
+        { ...good, value: '\ud83d' },
+        { ...good, value: 'secret'.repeat(20_000) },
+        { field: 'phone', record: 'r/1' },
+        '{"value":"secret"',
+        '',
+        'null',
+      ]
+      for (const item of bad) {
+        const line = typeof item === 'string' ? `${item}\n` : ndjson([item])
+        const { status, stdout, stderr } = run(
+          command,
+          [...args, publicKey],
+          ndjson([good]) + line + ndjson([good]),
+        )
+        const title = line.slice(0, 60)
+        t.equal(status, 1, title)
+        t.match(stderr, /^claviger: line 2: [a-z]/m, title)
+        t.notMatch(stderr, /secret|Traceback|Stack/, title)
+        t.equal(stdout.trimEnd().split('\n').length, 1, title)
+      }
+    },
+  )
+
+  t.test(`When the public key is not one, then ${name} refuses it`, async t => {
+    const { publicKey } = keyFor('x')
+    const parts = publicKey.split(':')
+    const swap = (index: number, part: string) => parts.with(index, part).join(':')
+    const bytes = parts[5]!
+    const bad = [
+      '',
+      'clvp1',
+      `${publicKey}:`,
+      `${publicKey}=`,
+      `${publicKey}A`,
+      publicKey.slice(0, -1),
+      ` ${publicKey}`,
+      `${publicKey}\n`,
+      swap(0, 'clvp2'),
+      swap(1, 'z'),
+      swap(1, 'p'),
+      swap(2, ''),
+      swap(2, 'Shop'),
+      swap(3, '-a'),
+      swap(3, 'a'.repeat(33)),
+      swap(4, '0'),
+      swap(4, '07'),
+      swap(4, '2147483648'),
+      swap(4, '99999999999'),
+      swap(4, '+7'),
+      swap(4, '\u0667'),
+      swap(5, bytes.slice(0, -1) + nextCharacter(bytes.at(-1)!)),
+      swap(5, bytes.replace(/^./, '+')),
+      swap(5, bytes.replace(/^./, '\n')),
+    ]
+    const line = ndjson([{ field: 'phone', record: '', value: 'secret' }])
+    const last = swap(4, '2147483647')
+    const judged = keys
+      ? run(...keys, JSON.stringify([...bad, last]))
+          .stdout.trimEnd()
+          .split('\n')
+      : []
+    for (const [i, text] of bad.entries()) {
+      t.throws(() => sealer(text), { code: 'malformed-request' })
+      if (keys) t.equal(judged[i], 'bad-public-key', JSON.stringify(text))
+    }
+    if (keys) t.equal(judged[bad.length], 'key')
+    const refused = run(command, [...args, swap(3, '-a')], line)
+    t.equal(refused.status, 1)
+    t.match(refused.stderr, /^claviger: [a-z]/m)
+    t.equal(refused.stdout, '')
+    const zero = run(command, [...args, swap(5, 'A'.repeat(43))], line)
+    t.equal(zero.status, 1, 'a point of low order')
+    t.match(zero.stderr, /cannot be sealed to/)
+    t.equal(run(command, [...args, last], line).status, 0)
+    t.equal(run(command, args, line).status, 2)
+  })
+
+  if (contexts === undefined) continue
+  t.test(`When a context is valid here, then it is in ${name}, to the byte; when not, then not`, async t => {
+    const table = JSON.parse(readFileSync(new URL('../vectors/contexts.json', import.meta.url), 'utf8'))
+    const random = fc.sample(
+      fc.record({
+        namespace: fc.oneof(fc.constant('default'), text(34), fc.stringMatching(/^[a-z0-9.-]{0,34}$/)),
+        key: fc.oneof(fc.constant('orders'), fc.stringMatching(/^[a-zA-Z0-9._-]{0,34}$/)),
+        field: fc.oneof(fc.constant('card.number'), fc.string({ maxLength: 33 })),
+        record: text(140),
+      }),
+      300,
+    )
+    const expected = [
+      ...table.map(({ info }: { info: string | null }) => info ?? 'bad-context'),
+      ...random.map(context => {
+        try {
+          return Buffer.from(contextInfo(context)).toString('hex')
+        } catch {
+          return 'bad-context'
+        }
+      }),
+    ]
+    const { stdout, stderr, status } = run(...contexts, JSON.stringify([...table, ...random]))
+    t.equal(stderr, '')
+    t.equal(status, 0)
+    t.same(stdout.trimEnd().split('\n'), expected)
+    t.ok(expected.filter(info => info === 'bad-context').length > 20)
+    t.ok(expected.filter(info => info !== 'bad-context').length > 20)
+  })
+}
+
+/** Another character of base64url with the same four high bits, so that only bits past the end differ. */
+function nextCharacter(character: string): string {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  return alphabet[alphabet.indexOf(character) ^ 1]!
+}
+
+t.test(
+  'When a browser or a server seals by hand, then both tokens open, and text that UTF-8 cannot carry is refused',
+  async t => {
+    for (const suite of ['x', 'p', 'q'] as const) {
+      const { privateKey, publicKey } = keyFor(suite)
+      for (const seal of [sealer(publicKey), browserSealer(publicKey)]) {
+        const place = { field: 'phone', record: 'r/1' }
+        const open = (token: string) =>
+          new TextDecoder().decode(openField(privateKey, token, { namespace, key, ...place }))
+        t.equal(open(seal(place, 'номер 😀')), 'номер 😀')
+        t.equal(open(seal(place, new TextEncoder().encode('bytes'))), 'bytes')
+        t.throws(() => seal(place, 'half \ud83d'), { code: 'malformed-request', name: 'SealError' })
+        t.throws(() => seal({ ...place, record: '\ud83d' }, 'x'), { code: 'bad-context' })
+        t.throws(() => seal(place, new Uint8Array(MAX_PLAINTEXT_LENGTH + 1)), { code: 'bad-token' })
+      }
+      t.throws(() => sealer(`${publicKey}=`), { code: 'malformed-request' })
+      t.throws(() => browserSealer(`${publicKey}=`), { code: 'malformed-request' })
+    }
+  },
+)
