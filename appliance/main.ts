@@ -73,7 +73,7 @@ function oneReady(): void {
   if (++ready === 3) announce(`ready, ${state}`)
 }
 
-const units: Unit[] = [
+const units: Omit<Unit, 'onStart'>[] = [
   {
     name: 'keeper',
     args: [
@@ -107,8 +107,9 @@ const units: Unit[] = [
     onLine: oneReady,
   },
 ]
-const running = units.map(unit => new Supervised(unit))
-announce(`processes ${units.map(({ name }, i) => `${name}=${running[i]!.pid}`).join(' ')}`)
+const running = units.map(
+  unit => new Supervised({ ...unit, onStart: pid => announce(`started ${unit.name}=${pid}`) }),
+)
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.once(signal, async () => {

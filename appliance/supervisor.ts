@@ -10,6 +10,8 @@ export interface Unit {
   env?: NodeJS.ProcessEnv
   /** Each line that it prints. */
   onLine(line: string): void
+  /** Each time that it was started. */
+  onStart(pid: number): void
 }
 
 const FIRST_PAUSE_MS = 50
@@ -29,18 +31,15 @@ export class Supervised {
     this.#start()
   }
 
-  get pid(): number | undefined {
-    return this.#child?.pid
-  }
-
   #start(): void {
-    const { name, args, env, onLine } = this.#unit
+    const { name, args, env, onLine, onStart } = this.#unit
     const started = Date.now()
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: env ?? process.env,
     })
     this.#child = child
+    if (child.pid) onStart(child.pid)
     createInterface({ input: child.stdout! }).on('line', onLine)
     child.once('exit', (code, signal) => {
       if (this.#stopping) return

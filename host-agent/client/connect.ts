@@ -9,30 +9,37 @@ import { ConnectionError } from './errors.ts'
 import { type Credentials, invitedCredentials } from './identity.ts'
 import type { Profile } from './profile.ts'
 import { pinned } from './tls.ts'
-import { openWire } from './wire.ts'
+import { openWire, type Wire } from './wire.ts'
+
+/** How to connect; everything has a default. */
+export interface ConnectOptions {
+  patience?: Patience
+  /** Opens an address; another than {@link openWire} for a wire of one's own. */
+  open?(address: string): Promise<Wire>
+}
 
 /** Connects as an enrolled agent, at the first of its addresses that answers. */
-export async function connectProfile(profile: Profile, patience?: Patience): Promise<Appliance> {
+export async function connectProfile(profile: Profile, options: ConnectOptions = {}): Promise<Appliance> {
   const pin = fromBase64url(profile.device)
   if (pin?.length !== 32)
     throw new ConnectionError('bad-profile', `the enrolment ${profile.name} has no device yet`, {
       hint: 'provision the device first',
     })
-  return firstThatAnswers(profile.addresses, profile, pin, patience)
+  return firstThatAnswers(profile.addresses, profile, pin, options)
 }
 
 async function firstThatAnswers(
   addresses: readonly string[],
   credentials: Credentials,
   pin: Uint8Array,
-  patience?: Patience,
+  { patience, open = openWire }: ConnectOptions,
 ): Promise<Appliance> {
   let failure: unknown = new ConnectionError('unreachable', 'no address of the device is known', {
     hint: 'name one with --at',
   })
   for (const address of addresses) {
     const last = address === addresses.at(-1)
-    const appliance = new Appliance(await openWire(address), credentials, pinned(pin), patience)
+    const appliance = new Appliance(await open(address), credentials, pinned(pin), patience)
     if (last) return appliance
     try {
       await appliance.status()
@@ -60,13 +67,12 @@ export interface Enrolment {
  * @throws ConnectionError `certificate-refused` when the invitation was used or has expired; `device-mismatch`
  * @throws ApplianceError `invitation-refused`, `wrong-state`, `agent-exists`
  */
-export async function enrol({
-  invitation,
-  addresses = invitation.addresses,
-  pin,
-}: Enrolment): Promise<Profile> {
+export async function enrol(
+  { invitation, addresses = invitation.addresses, pin }: Enrolment,
+  options: ConnectOptions = {},
+): Promise<Profile> {
   const credentials = invitedCredentials(invitation)
-  const appliance = await firstThatAnswers(addresses, credentials, invitation.device)
+  const appliance = await firstThatAnswers(addresses, credentials, invitation.device, options)
   try {
     await appliance.status()
     const hostShare = pin === undefined ? undefined : toBase64url(randomBytes(32))
@@ -92,7 +98,11 @@ export async function enrol({
  * @returns the profile with the device's pin and the certificate of its authority
  * @throws ConnectionError `device-mismatch` when the device does not hold the claim secret
  */
-export async function provision(profile: Profile, passphrase: string): Promise<Profile> {
+export async function provision(
+  profile: Profile,
+  passphrase: string,
+  { patience, open = openWire }: ConnectOptions = {},
+): Promise<Profile> {
   const claim = profile.claim ? fromBase64url(profile.claim) : null
   if (!claim)
     throw new ConnectionError('bad-profile', `${profile.name} has no claim on a device`, {
@@ -103,7 +113,7 @@ export async function provision(profile: Profile, passphrase: string): Promise<P
     if (seen) pinned(seen)(pin)
     seen = pin
   }
-  const appliance = new Appliance(await openWire(profile.addresses[0] ?? ''), profile, check)
+  const appliance = new Appliance(await open(profile.addresses[0] ?? ''), profile, check, patience)
   try {
     const { claim: proof } = await appliance.status()
     if (!seen || !verifyClaim(claim, seen, fromBase64url(proof ?? '') ?? new Uint8Array()))

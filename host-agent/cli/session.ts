@@ -1,0 +1,64 @@
+/** Which enrolment a command uses, and the connection to its device. */
+
+import type { Role } from '../../protocol/api/routes.ts'
+import type { Appliance } from '../client/appliance.ts'
+import { connectProfile } from '../client/connect.ts'
+import { listProfiles, type Profile, profileDirectory, readProfile } from '../client/profile.ts'
+import { type Surroundings, UsageError } from './command.ts'
+
+/** `--as` and `--at`, as every command takes them. */
+export interface Choice {
+  /** Name of the enrolment. */
+  as?: string | undefined
+  /** Address to use instead of the enrolment's. */
+  at?: string | undefined
+}
+
+/**
+ * The enrolment to use: the one that is named, or the only one, or the only one with a fitting role.
+ *
+ * @throws UsageError when that leaves none or several
+ */
+export async function chooseProfile(
+  { as, at }: Choice,
+  { env }: Surroundings,
+  roles?: readonly Role[],
+): Promise<Profile> {
+  const directory = profileDirectory(env)
+  const profile = as ? await readProfile(directory, as) : await onlyProfile(directory, roles)
+  return at ? { ...profile, addresses: [at] } : profile
+}
+
+async function onlyProfile(directory: string, roles: readonly Role[] | undefined): Promise<Profile> {
+  const names = await listProfiles(directory)
+  if (names.length === 0)
+    throw new UsageError(
+      'this machine is not enrolled with any device',
+      'ask an administrator for an invitation, then: claviger enrol clvi1.…',
+    )
+  const profiles = await Promise.all(names.map(name => readProfile(directory, name)))
+  const fitting = roles ? profiles.filter(({ role }) => roles.includes(role)) : profiles
+  if (fitting.length === 1) return fitting[0]!
+  if (fitting.length === 0)
+    throw new UsageError(
+      `no enrolment here is one of ${roles!.join(' or ')}`,
+      `there are: ${profiles.map(({ name, role }) => `${name} (${role})`).join(', ')}`,
+    )
+  throw new UsageError(
+    'several enrolments are possible',
+    `choose one with --as: ${fitting.map(({ name }) => name).join(', ')}`,
+  )
+}
+
+/** Connects, hands over, and closes whatever happens. */
+export async function withAppliance<T>(
+  profile: Profile,
+  use: (appliance: Appliance) => Promise<T>,
+): Promise<T> {
+  const appliance = await connectProfile(profile)
+  try {
+    return await use(appliance)
+  } finally {
+    await appliance.close()
+  }
+}

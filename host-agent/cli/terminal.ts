@@ -1,0 +1,159 @@
+/** The terminal: results on stdout, everything said to a person on stderr, secrets read without showing them. */
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+import { UsageError } from './command.ts'
+
+/** Characters of a bar, and how often it is drawn at most, ms. */
+const BAR_WIDTH = 24
+const BAR_PERIOD_MS = 100
+const MAX_SECRET = 4096
+
+/** A bar on stderr; silent where stderr is no terminal. */
+export interface Progress {
+  /** @param done - items so far; `total` may be unknown */
+  update(done: number, total?: number): void
+  /** Removes the bar. */
+  end(): void
+}
+
+export class Terminal {
+  readonly #out: NodeJS.WriteStream
+  readonly #err: NodeJS.WriteStream
+  readonly #in: NodeJS.ReadStream
+
+  constructor({ stdout, stderr, stdin }: Pick<NodeJS.Process, 'stdout' | 'stderr' | 'stdin'>) {
+    this.#out = stdout
+    this.#err = stderr
+    this.#in = stdin
+  }
+
+  /** A line of the result. */
+  print(line: string): void {
+    this.#out.write(`${line}\n`)
+  }
+
+  /** Writes to stdout; resolves when there is room for more. */
+  async write(text: string): Promise<void> {
+    if (!this.#out.write(text)) await new Promise(resolve => this.#out.once('drain', resolve))
+  }
+
+  /** One JSON document for a machine. */
+  printJson(value: unknown): void {
+    this.print(JSON.stringify(value))
+  }
+
+  /** A remark to the person at the terminal. */
+  say(line: string): void {
+    this.#err.write(`claviger: ${line}\n`)
+  }
+
+  hint(line: string): void {
+    this.#err.write(`hint: ${line}\n`)
+  }
+
+  /** Text as it is, for usage and listings on stderr. */
+  explain(text: string): void {
+    this.#err.write(text)
+  }
+
+  /** Rows under headings, columns aligned. */
+  table(headings: string[], rows: string[][]): void {
+    const widths = headings.map((heading, i) =>
+      Math.max(heading.length, ...rows.map(row => (row[i] ?? '').length)),
+    )
+    for (const row of [headings, ...rows])
+      this.print(
+        row
+          .map((cell, i) => cell.padEnd(widths[i]!))
+          .join('  ')
+          .trimEnd(),
+      )
+  }
+
+  /**
+   * Reads a secret: from a file descriptor where one is given, else typed on the terminal without echo.
+   *
+   * @throws UsageError where there is neither
+   */
+  async secret(prompt: string, option: string, descriptor: string | undefined): Promise<string> {
+    if (descriptor !== undefined) return readDescriptor(descriptor, option)
+    if (!this.#in.isTTY || !this.#err.isTTY)
+      throw new UsageError(
+        `${prompt} is needed and there is no terminal to ask on`,
+        `pass it with ${option} N and a file descriptor N, as in ${option} 3 3<file`,
+      )
+    return this.#ask(prompt)
+  }
+
+  /** Asks twice for a new secret. */
+  async newSecret(prompt: string, option: string, descriptor: string | undefined): Promise<string> {
+    for (;;) {
+      const first = await this.secret(prompt, option, descriptor)
+      if (descriptor !== undefined || first === (await this.#ask(`${prompt} again`))) return first
+      this.say('the two are not the same')
+    }
+  }
+
+  #ask(prompt: string): Promise<string> {
+    this.#err.write(`${prompt}: `)
+    const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+    const reader = createInterface({ input: this.#in, output: silent, terminal: true })
+    return new Promise((resolve, reject) => {
+      reader.once('SIGINT', () => {
+        this.#err.write('\n')
+        reader.close()
+        reject(new UsageError('interrupted'))
+      })
+      reader.question('', answer => {
+        this.#err.write('\n')
+        reader.close()
+        resolve(answer)
+      })
+    })
+  }
+
+  /** Starts a progress bar. */
+  progress(label: string): Progress {
+    const err = this.#err
+    if (!err.isTTY) return { update: () => {}, end: () => {} }
+    const started = performance.now()
+    let drawn = Number.NEGATIVE_INFINITY
+    return {
+      update(done, total) {
+        const now = performance.now()
+        if (now - drawn < BAR_PERIOD_MS && done !== total) return
+        drawn = now
+        const rate = done / Math.max((now - started) / 1000, 0.001)
+        err.write(
+          `\r\x1b[K${label} ${barOf(done, total)} ${done}${total ? `/${total}` : ''}  ${Math.round(rate)}/s`,
+        )
+      },
+      end: () => err.write('\r\x1b[K'),
+    }
+  }
+}
+
+function barOf(done: number, total: number | undefined): string {
+  if (!total) return ''
+  const filled = Math.round((BAR_WIDTH * Math.min(done, total)) / total)
+  return `[${'█'.repeat(filled)}${'·'.repeat(BAR_WIDTH - filled)}]`
+}
+
+/** The first line that a file descriptor gives. */
+async function readDescriptor(descriptor: string, option: string): Promise<string> {
+  const fd = /^\d{1,4}$/.test(descriptor) ? Number(descriptor) : Number.NaN
+  if (Number.isNaN(fd)) throw new UsageError(`${option} takes the number of a file descriptor`)
+  let text = ''
+  try {
+    for await (const chunk of createReadStream('', { fd, encoding: 'utf8', autoClose: false })) {
+      text += chunk
+      if (text.includes('\n')) break
+      if (text.length > MAX_SECRET) throw new UsageError(`the secret on file descriptor ${fd} is too long`)
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw new UsageError(`file descriptor ${fd} cannot be read`, `open it, as in ${option} ${fd} ${fd}<file`)
+  }
+  return text.split('\n')[0]!.replace(/\r$/, '')
+}

@@ -1,0 +1,157 @@
+/** What a request costs through the whole appliance over LAN mTLS, against floors measured in the same run. */
+import { fork } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { Agent, request } from 'node:https'
+import { fileURLToPath } from 'node:url'
+import { decrypt } from '../../appliance/keeper/decrypt.ts'
+import type { SealedAgent } from '../../appliance/keeper/sealed-state.ts'
+import { unlock } from '../../appliance/keeper/unlocked.ts'
+import type { Appliance } from '../../host-agent/client/appliance.ts'
+import { sealField } from '../../protocol/envelope/field.ts'
+import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
+import { parsePublicKey } from '../../protocol/envelope/token.ts'
+import { selfSigned, toPem } from '../../protocol/identity/certificate.ts'
+import { flashCard, PIN, startProcesses, temporaryDirectory } from '../support/appliance.ts'
+import type { Figure } from './figure.ts'
+import { inTurns } from './measure.ts'
+
+const FIELD = 'card.number'
+const BATCH = 100
+
+/** An operational appliance with one key and one operator, for as long as `use` runs. */
+async function withAppliance<T>(use: (till: Appliance, publicKey: string) => Promise<T>): Promise<T> {
+  const directory = await temporaryDirectory()
+  const card = await flashCard(directory.path, '')
+  const processes = await startProcesses(directory.path)
+  const { appliance } = processes
+  try {
+    await appliance.provision(card)
+    const admin = await appliance.connect(appliance.admin)
+    const key = await admin.createKey('orders')
+    const till = await appliance.connect(await appliance.enrol('till-1', 'operator', ['orders'], PIN))
+    return await use(till, key.versions[0]!.publicKey)
+  } finally {
+    await appliance.close()
+    await processes.stop()
+    await directory.remove()
+  }
+}
+
+const seal = (publicKey: string, record: string) =>
+  sealField(parsePublicKey(publicKey), { field: FIELD, record }, Buffer.from('4242424242424242'))
+
+async function single(): Promise<Figure> {
+  return withAppliance(async (till, publicKey) => {
+    const context = { field: FIELD, record: 'cust_cards/42' }
+    const body = { purpose: 'charge', items: [{ ciphertext: seal(publicKey, context.record), context }] }
+    const answer = JSON.stringify(await till.decrypt(body))
+    return withEcho(answer, async echo => {
+      const text = JSON.stringify(body)
+      const { floor, subject } = await inTurns(
+        800,
+        () => echo(text),
+        () => till.decrypt(body),
+      )
+      return { name: 'single-lan', value: subject / floor, unit: 'x', floor, bar: 2, better: 'lower' }
+    })
+  })
+}
+
+/** A bare echo in a process of its own, called over a kept connection. */
+async function withEcho<T>(
+  answer: string,
+  use: (echo: (body: string) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  const cert = toPem(selfSigned({ namespace: 'bench', role: 'device', name: 'echo' }, privateKey))
+  const child = fork(fileURLToPath(new URL('./echo-server.ts', import.meta.url)))
+  try {
+    child.send({ key, cert, ca: cert, answer })
+    const [port] = (await once(child, 'message')) as [number]
+    const agent = new Agent({ keepAlive: true, key, cert, rejectUnauthorized: false, minVersion: 'TLSv1.3' })
+    const headers = { 'content-type': 'application/json' }
+    return await use(
+      body =>
+        new Promise((resolve, reject) => {
+          const sending = request(
+            { agent, port, host: '127.0.0.1', method: 'POST', path: '/', headers },
+            response => {
+              const chunks: Buffer[] = []
+              response.on('data', chunk => chunks.push(chunk))
+              response.on('end', () => {
+                JSON.parse(Buffer.concat(chunks).toString())
+                resolve()
+              })
+            },
+          )
+          sending.on('error', reject)
+          sending.setHeader('content-length', Buffer.byteLength(body))
+          sending.end(body)
+        }),
+    )
+  } finally {
+    child.disconnect()
+  }
+}
+
+async function batch(): Promise<Figure> {
+  return withAppliance(async (till, publicKey) => {
+    const records = Array.from({ length: BATCH }, (_, i) => `cust_cards/${i}`)
+    const items = records.map(record => ({
+      ciphertext: seal(publicKey, record),
+      context: { field: FIELD, record },
+    }))
+    const inProcess = localKeeper()
+    const { floor, subject } = await inTurns(
+      60,
+      () => inProcess(records),
+      async () => {
+        const { results } = await till.decrypt({ purpose: 'charge', items })
+        if (results.some(({ value }) => value === undefined)) throw new Error('a field did not open')
+      },
+    )
+    return {
+      name: 'batch-lan',
+      value: floor / subject,
+      unit: 'x',
+      floor: floor / BATCH,
+      bar: 0.6,
+      better: 'higher',
+    }
+  })
+}
+
+/** The same decision and the same opening without any process in between. */
+function localKeeper(): (records: string[]) => Promise<void> {
+  const { pkcs8 } = generatePrivateKey('x')
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const agent: SealedAgent = {
+    name: 'till-1',
+    role: 'operator',
+    keys: ['orders'],
+    pin: new Uint8Array(32),
+    since: 0,
+  }
+  const unlocked = unlock('default', {
+    format: 1,
+    authority: privateKey.export({ type: 'pkcs8', format: 'der' }),
+    keys: [{ name: 'orders', suite: 'x', versions: [{ version: 1, created: 0, pkcs8 }] }],
+    agents: [agent],
+    invitations: [],
+  })
+  const { publicKey } = unlocked.keys.get('orders')!.versions.get(1)!
+  const tokens = new Map<string, string>()
+  return async records => {
+    for (const record of records) if (!tokens.has(record)) tokens.set(record, seal(publicKey, record))
+    const items = records.map((record): [string, string, string] => [tokens.get(record)!, FIELD, record])
+    const opened = await decrypt('default', unlocked, agent, 'charge', items)
+    if (opened.some(result => typeof result === 'string')) throw new Error('a field did not open')
+  }
+}
+
+export const figures: { name: string; run: () => Promise<Figure> }[] = [
+  { name: 'single-lan', run: single },
+  { name: 'batch-lan', run: batch },
+]

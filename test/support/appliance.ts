@@ -1,0 +1,164 @@
+/** Appliances for tests: three real processes, or one in this process whose wire is a pair of streams. */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Appliance, Patience } from '../../host-agent/client/appliance.ts'
+import { type ConnectOptions, connectProfile, enrol, provision } from '../../host-agent/client/connect.ts'
+import { administratorCredentials } from '../../host-agent/client/identity.ts'
+import type { Profile } from '../../host-agent/client/profile.ts'
+import type { Role } from '../../protocol/api/routes.ts'
+import { fromBase64url, toBase64url } from '../../protocol/bytes.ts'
+import type { Invitation } from '../../protocol/identity/invitation.ts'
+
+export const PASSPHRASE = 'correct horse battery staple'
+export const PIN = '246810'
+
+/** A directory for one test; its path is short, because UNIX socket paths must be. */
+export async function temporaryDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'clv-'))
+  return { path, remove: () => rm(path, { recursive: true, force: true }) }
+}
+
+/** Writes `provision.json` and makes the profile of its administrator. */
+export async function flashCard(directory: string, address: string): Promise<Profile> {
+  const administrator = administratorCredentials('default', 'owner')
+  const claim = toBase64url(randomBytes(32))
+  const card = { name: 'test device', administrator: toBase64url(administrator.der), claim }
+  await writeFile(join(directory, 'provision.json'), JSON.stringify(card))
+  const { key, certificate } = administrator
+  return {
+    name: 'owner',
+    role: 'administrator',
+    namespace: 'default',
+    device: '',
+    addresses: [address],
+    key,
+    certificate,
+    claim,
+  }
+}
+
+/** What every test appliance offers, whichever wire it is on. */
+export class TestAppliance {
+  readonly #options: ConnectOptions
+  readonly #connected: Appliance[] = []
+  readonly addresses: string[]
+  /** Set by {@link provision}. */
+  admin!: Profile
+
+  constructor(addresses: string[], options: ConnectOptions = {}) {
+    this.addresses = addresses
+    this.#options = options
+  }
+
+  async provision(card: Profile): Promise<void> {
+    this.admin = await provision({ ...card, addresses: this.addresses }, PASSPHRASE, this.#options)
+  }
+
+  /** Connects; closed with {@link close}. */
+  async connect(profile: Profile, patience?: Patience): Promise<Appliance> {
+    const appliance = await connectProfile(profile, { ...this.#options, ...(patience ? { patience } : {}) })
+    this.#connected.push(appliance)
+    return appliance
+  }
+
+  async invite(name: string, role: Role, keys: string[] = []): Promise<Invitation> {
+    const admin = await this.connect(this.admin)
+    const { secret, expires } = await admin.invite({ name, role, keys, validFor: 3600 })
+    return {
+      addresses: this.addresses,
+      device: fromBase64url(this.admin.device)!,
+      namespace: 'default',
+      name,
+      role,
+      secret: fromBase64url(secret)!,
+      expires,
+    }
+  }
+
+  async enrol(name: string, role: Role, keys: string[] = [], pin?: string): Promise<Profile> {
+    const invitation = await this.invite(name, role, keys)
+    return enrol({ invitation, ...(pin ? { pin } : {}) }, this.#options)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#connected.map(appliance => appliance.close()))
+  }
+}
+
+/** The three processes, as `claviger-appliance` starts them. */
+export interface Processes {
+  appliance: TestAppliance
+  /** Everything that the supervisor has printed. */
+  lines: string[]
+  /** Pid of the supervisor. */
+  pid: number
+  /** Ms from start to the `ready` line. */
+  startedIn: number
+  /** The newest pid of a process. */
+  pidOf(name: 'keeper' | 'gate' | 'health'): number
+  /** Resolves with the next printed line that matches. */
+  line(pattern: RegExp): Promise<string>
+  stop(): Promise<void>
+}
+
+const MAIN = fileURLToPath(new URL('../../appliance/main.ts', import.meta.url))
+
+/**
+ * Starts the processes on a data directory.
+ *
+ * @param options - `lan` as `host:port`, `serial` the device end; argon2id is cheap unless told otherwise
+ */
+export async function startProcesses(
+  data: string,
+  {
+    lan = '127.0.0.1:0',
+    serial,
+    host,
+    fullCost = false,
+  }: { lan?: string; serial?: string; host?: string; fullCost?: boolean } = {},
+): Promise<Processes> {
+  const started = performance.now()
+  const args = ['--data', data, '--lan', lan, ...(serial ? ['--serial', serial] : [])]
+  const cost = fullCost ? [] : ['--argon2-memory', '64']
+  const child = spawn(process.execPath, [MAIN, ...args, ...cost], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const lines: string[] = []
+  const waiting = new Set<{ pattern: RegExp; resolve(line: string): void }>()
+  for (const stream of [child.stdout, child.stderr])
+    createInterface({ input: stream }).on('line', line => {
+      lines.push(line)
+      for (const entry of waiting)
+        if (entry.pattern.test(line)) {
+          waiting.delete(entry)
+          entry.resolve(line)
+        }
+    })
+  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  const line = (pattern: RegExp) =>
+    new Promise<string>((resolve, reject) => {
+      waiting.add({ pattern, resolve })
+      void ended.then(() => reject(new Error(`the appliance ended:\n${lines.join('\n')}`)))
+    })
+  await line(/: ready, /)
+  const startedIn = performance.now() - started
+  const url = /lan (\S+)/.exec(lines.join('\n'))![1]!
+  return {
+    appliance: new TestAppliance(host ? [host] : [url]),
+    lines,
+    pid: child.pid!,
+    startedIn,
+    line,
+    pidOf: name => {
+      const found = lines.join('\n').matchAll(new RegExp(`\\b${name}=(\\d+)`, 'g'))
+      return Number([...found].at(-1)![1])
+    },
+    stop: async () => {
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
