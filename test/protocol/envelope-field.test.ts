@@ -5,24 +5,27 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
+import * as oracle from 'hpke'
 import t from 'tap'
 import { decodeBase64url, encodeBase64url } from '../../protocol/envelope/bytes.ts'
 import { type Context, contextInfo } from '../../protocol/envelope/context.ts'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import { type OpenItem, openField, openFields, sealField } from '../../protocol/envelope/field.ts'
-import { nobleHpke } from '../../protocol/envelope/hpke-noble.ts'
+import { nobleHpke, sealWithEphemeral } from '../../protocol/envelope/hpke-noble.ts'
 import { generatePrivateKey, importPrivateKey, publicKeyOf } from '../../protocol/envelope/keys.ts'
 import { sealFieldWith } from '../../protocol/envelope/seal-field.ts'
 import { FIELD_SUITES, KEMS, type SuiteLetter } from '../../protocol/envelope/suites.ts'
 import {
   formatPublicKey,
   formatToken,
+  joinBody,
   MAX_PLAINTEXT_LENGTH,
   parsePublicKey,
   parseToken,
+  splitBody,
   type Token,
 } from '../../protocol/envelope/token.ts'
-import { ALL_LETTERS, toHex } from './envelope-keys.ts'
+import { ALL_LETTERS, fromHex, toHex } from './envelope-keys.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 const overhead = (suite: SuiteLetter) => KEMS[FIELD_SUITES[suite].kem].encapsulatedLength + 16
@@ -264,6 +267,53 @@ t.test('When PKCS#8 is not a key of the suite, then it is refused with one code'
     t.equal(JSON.stringify(importPrivateKey(suite, pkcs8)).includes(toHex(pkcs8.subarray(-32))), false)
   }
 })
+
+t.test(
+  'When the vectors of the format’s page run, then ours and npm hpke open them and the same token comes out',
+  async t => {
+    const oracles = {
+      x: [oracle.KEM_DHKEM_X25519_HKDF_SHA256, oracle.AEAD_ChaCha20Poly1305],
+      p: [oracle.KEM_DHKEM_P256_HKDF_SHA256, oracle.AEAD_AES_256_GCM],
+      q: [oracle.KEM_MLKEM768_X25519, oracle.AEAD_AES_256_GCM],
+    } as const
+    const vectors = JSON.parse(readFileSync(new URL('../vectors/field.json', import.meta.url), 'utf8'))
+    t.same(
+      vectors.map(({ suite }: { suite: string }) => suite),
+      ALL_LETTERS,
+    )
+    for (const vector of vectors) {
+      const suite: SuiteLetter = vector.suite
+      const publicKey = parsePublicKey(vector.publicKey)
+      const privateKey = importPrivateKey(suite, fromHex(vector.pkcs8))
+      t.equal(toHex(privateKey.publicKey), toHex(publicKey.bytes))
+      const info = contextInfo(vector.context)
+      t.equal(toHex(info), vector.info)
+      t.equal(new TextDecoder().decode(openField(privateKey, vector.token, vector.context)), vector.plaintext)
+
+      const [ephemeral, empty] = [fromHex(vector.ephemeral), new Uint8Array(0)]
+      const plaintext = utf8(vector.plaintext)
+      const sealed = sealWithEphemeral(
+        FIELD_SUITES[suite],
+        publicKey.bytes,
+        info,
+        empty,
+        plaintext,
+        ephemeral,
+      )
+      const token = parseToken(vector.token)
+      t.equal(formatToken({ ...token, body: joinBody(sealed.enc, sealed.ciphertext) }), vector.token)
+
+      const [kem, aead] = oracles[suite]
+      const theirs = new oracle.CipherSuite<oracle.Key>(kem, oracle.KDF_HKDF_SHA256, aead)
+      const theirKey = await theirs.DeserializePrivateKey(fromHex(vector.privateKey))
+      const { enc, ciphertext } = splitBody(token)
+      t.equal(
+        new TextDecoder().decode(await theirs.Open(theirKey, enc, ciphertext, { info })),
+        vector.plaintext,
+      )
+    }
+  },
+)
 
 const place = { field: 'card.number', record: 'cust_cards/42' }
 const here: Context = { namespace: 'default', key: 'orders', ...place }
