@@ -245,6 +245,40 @@ export class Keystore {
     return this.#exclusively(() => this.#write({ ...this.#header, ...change }, state))
   }
 
+  /**
+   * Changes state and slots together, in one generation.
+   *
+   * @param change gets the state as it is in the file and returns the next one; both are zeroed here
+   * @param slots `put` adds a slot or takes the place of the one of the same id; `remove` ignores ids that are not there
+   * @throws what `change` throws, and as {@link save}
+   */
+  update(
+    change: (state: Uint8Array) => Uint8Array,
+    slots: { put?: readonly NewSlot[]; remove?: readonly string[] } = {},
+  ): Promise<void> {
+    return this.#exclusively(async () => {
+      const { storage, namespace } = this.#place
+      const { put = [], remove = [] } = slots
+      this.#key()
+      const made = await Promise.all(put.map(request => this.#make(request)))
+      const gone = new Set([...remove, ...made.map(({ id }) => id)])
+      const file = await readCurrent(storage, this.#names, namespace)
+      if (file.header.generation !== this.#header.generation) {
+        throw new KeystoreError('storage-failed', 'an earlier write left another generation on the disk')
+      }
+      const state = openState(file, this.#key())
+      let next: Uint8Array | undefined
+      try {
+        next = change(state)
+        const kept = this.#header.slots.filter(({ id }) => !gone.has(id))
+        await this.#write({ ...this.#header, slots: [...kept, ...made] }, next)
+      } finally {
+        state.fill(0)
+        next?.fill(0)
+      }
+    })
+  }
+
   /** Adds a way to unlock. @throws malformed-request if the id is taken; else as {@link save} */
   addSlot(request: NewSlot): Promise<void> {
     return this.#changeSlots(async slots => {
