@@ -51,6 +51,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** State of the keeper as it last told; `null` while it was never heard. */
     deviceState(): State | null
+    /** Calls back at every change of the state. */
+    onDeviceState(listener: (state: State) => void): void
   }
 }
 
@@ -111,6 +113,9 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
     })
   }
   app.decorate('deviceState', () => state)
+  app.decorate('onDeviceState', (listener: (state: State) => void) => {
+    keeper.on('trust', trust => listener(trust.state as State))
+  })
   const gate: Gate = { app, keeper, identity, state: () => state, mount }
 
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error, state))

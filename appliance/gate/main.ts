@@ -54,8 +54,7 @@ if (values.lan) {
   process.stdout.write(`lan ${address}\n`)
 }
 if (values.serial) {
-  const hello = { device: toBase64url(identity.pin), state: () => app.deviceState() ?? 'starting' }
-  serial = await listenOnSerial(app, values.serial, hello)
+  serial = listenOnSerial(app, values.serial, toBase64url(identity.pin))
   process.stdout.write(`serial ${values.serial}\n`)
 }
 process.stdout.write('ready\n')

@@ -1,17 +1,41 @@
 /** The serial wire: link sessions over one line, each handed to the app's `https.Server` like a TCP connection. */
 import type { FastifyInstance } from 'fastify'
+import { Link } from '../../protocol/link/link.ts'
+import { openSerialLine } from './serial-line.ts'
 
 /** A line that is being served. */
 export interface SerialListener {
-  /** Counters of the link. */
+  /** Counters of the link (docs/formats/link.md). */
   counters(): Record<string, number>
   close(): Promise<void>
 }
 
-export async function listenOnSerial(
-  app: FastifyInstance,
-  path: string,
-  hello: { device: string; state(): string },
-): Promise<SerialListener> {
-  throw new Error(`${path} ${hello.device} ${app}`)
+/**
+ * Serves the app on a serial line.
+ *
+ * @param path - a tty, or `unix:/path` of a stream socket
+ * @param deviceId - what the link's HELLO tells; the host checks the device's key, not this
+ */
+export function listenOnSerial(app: FastifyInstance, path: string, deviceId: string): SerialListener {
+  const link = new Link({ side: 'device', hello: { deviceId, state: app.deviceState() ?? 'starting' } })
+  link.on('session', session => {
+    session.on('error', () => {})
+    app.server.emit('connection', session)
+  })
+  app.onDeviceState(state => link.announce({ state }))
+  // Node starts the timers for slow requests when a server listens; this one may have nothing to listen on.
+  if (!app.server.listening) app.server.emit('listening')
+  const line = openSerialLine(path, {
+    onPort: port => link.attach(port),
+    onFailure: error => {
+      if (error) process.stderr.write(`claviger-gate: ${path}: ${error.message}\n`)
+    },
+  })
+  return {
+    counters: () => ({ ...link.counters }),
+    close: async () => {
+      link.detach('the gate is stopping')
+      await line.stop()
+    },
+  }
 }
