@@ -142,6 +142,8 @@ export class Link extends EventEmitter<LinkEvents> {
       this.detach('the port is closed')
       return
     }
+    // a port that was detached before is paused, and a listener alone does not wake it
+    port.resume()
     this.#sayHello()
   }
 
