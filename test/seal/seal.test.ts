@@ -317,3 +317,26 @@ t.test(
     }
   },
 )
+
+t.test(
+  'When there is neither Buffer nor process, as in a browser, then the browser entry seals all the same',
+  async t => {
+    const entry = new URL('../../host-agent/seal/seal-browser.ts', import.meta.url).href
+    for (const suite of ['x', 'p', 'q'] as const) {
+      const { privateKey, publicKey } = keyFor(suite)
+      const place = { field: 'phone', record: 'r/1' }
+      const script = `
+      const print = console.log
+      delete globalThis.Buffer
+      delete globalThis.process
+      const { sealer } = await import(${JSON.stringify(entry)})
+      print(sealer(${JSON.stringify(publicKey)})(${JSON.stringify(place)}, 'номер 😀'), typeof Buffer, typeof process)`
+      const { stdout, stderr, status } = run(process.execPath, ['--input-type=module', '-e', script], '')
+      t.equal(status, 0, stderr)
+      const [token, ...globals] = stdout.trim().split(' ')
+      t.same(globals, ['undefined', 'undefined'])
+      const opened = openField(privateKey, token!, { namespace, key, ...place })
+      t.equal(new TextDecoder().decode(opened), 'номер 😀')
+    }
+  },
+)
