@@ -93,11 +93,14 @@ function prepareHmac(message: Uint8Array) {
         outer[i] = byte ^ 0x5c
       }
       try {
-        outer.set(hash('sha256', inner, 'buffer'), BLOCK)
+        const innerDigest = hash('sha256', inner, 'buffer')
+        outer.set(innerDigest, BLOCK)
+        innerDigest.fill(0)
         return hash('sha256', outer, 'buffer')
       } finally {
         inner.fill(0, 0, DIGEST)
         outer.fill(0, 0, DIGEST)
+        outer.fill(0, BLOCK)
       }
     },
   }
