@@ -10,10 +10,10 @@ import { encodeFrame, frameBuffer, type Kind, MAX_ENCODED } from './frame.ts'
 const BATCH = 16_384
 
 /**
- * Writes that may be under way. The second keeps the port busy while the first is answered; more would only make CREDIT
- * wait behind data.
+ * Bytes that may be under way to the port. More than a batch keeps the port busy while it tells of the last one; much
+ * more would only make CREDIT wait behind data.
  */
-const UNDER_WAY = 2
+const UNDER_WAY = 32_768
 
 /** A frame whose payload stands in the buffer that was passed to {@link FrameSource.nextFrame}. */
 export interface FrameToWrite {
@@ -68,11 +68,6 @@ export class FrameWriter {
     this.#pump()
   }
 
-  #arrived = (): void => {
-    this.#underWay--
-    this.wake()
-  }
-
   /** Never touches the port again. */
   stop(): void {
     this.#stopped = true
@@ -92,8 +87,12 @@ export class FrameWriter {
       }
       if (end === 1) return
       this.#counters.bytesOut += end
-      this.#underWay++
-      this.#blocked = !this.#port.write(Buffer.from(this.#batch.subarray(0, end)), this.#arrived)
+      this.#underWay += end
+      const bytes = Buffer.from(this.#batch.subarray(0, end))
+      this.#blocked = !this.#port.write(bytes, () => {
+        this.#underWay -= bytes.length
+        this.wake()
+      })
       for (const callback of done) callback()
     }
   }
