@@ -60,9 +60,11 @@ await writeFile(deviceSecret, randomBytes(32), { flag: 'wx', mode: 0o600 }).catc
 
 const script = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const sockets = { keeper: join(run, 'keeper.sock'), health: join(run, 'health.sock') }
-const env = { ...process.env, UV_THREADPOOL_SIZE: String(Math.max(4, availableParallelism())) }
+// The keeper opens batches on its own thread and on the pool: together they are as many as there are cores.
+const env = { ...process.env, UV_THREADPOOL_SIZE: String(Math.max(1, availableParallelism() - 1)) }
 const option = (name: string, value: string | undefined) => (value ? [`--${name}`, value] : [])
 
+let lan = values.lan
 let ready = 0
 let state = ''
 /** Says each thing once it is so; the last line says that everything is up. */
@@ -76,7 +78,7 @@ function oneReady(): void {
 const units: Omit<Unit, 'onStart'>[] = [
   {
     name: 'keeper',
-    args: [
+    args: () => [
       '--expose-gc',
       script('./keeper/main.ts'),
       ...['--data', data, '--socket', sockets.keeper, '--device-secret', deviceSecret],
@@ -91,19 +93,21 @@ const units: Omit<Unit, 'onStart'>[] = [
   },
   {
     name: 'gate',
-    args: [
+    args: () => [
       script('./gate/main.ts'),
       ...['--identity', join(data, 'identity'), '--keeper', sockets.keeper, '--health', sockets.health],
-      ...['--provision', provision, ...option('lan', values.lan), ...option('serial', values.serial)],
+      ...['--provision', provision, ...option('lan', lan), ...option('serial', values.serial)],
     ],
     onLine(line) {
+      // A port that was free at the first start is kept, so that clients find the gate again.
+      if (line.startsWith('lan https://')) lan = line.slice('lan https://'.length)
       if (line === 'ready') oneReady()
       else announce(`gate answers on ${line}`)
     },
   },
   {
     name: 'health',
-    args: [script('./health/main.ts'), '--socket', sockets.health, '--data', data],
+    args: () => [script('./health/main.ts'), '--socket', sockets.health, '--data', data],
     onLine: oneReady,
   },
 ]

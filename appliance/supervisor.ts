@@ -5,8 +5,8 @@ import { createInterface } from 'node:readline'
 /** A process to keep running. */
 export interface Unit {
   name: string
-  /** Arguments of node: flags, script, options. */
-  args: string[]
+  /** Arguments of node for the next start: flags, script, options. */
+  args(): string[]
   env?: NodeJS.ProcessEnv
   /** Each line that it prints. */
   onLine(line: string): void
@@ -34,7 +34,7 @@ export class Supervised {
   #start(): void {
     const { name, args, env, onLine, onStart } = this.#unit
     const started = Date.now()
-    const child = spawn(process.execPath, args, {
+    const child = spawn(process.execPath, args(), {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: env ?? process.env,
     })

@@ -32,6 +32,9 @@ export interface Unlocked {
   invitations: Map<string, SealedInvitation>
 }
 
+/** Threads of the pool that may work with one key at the same time: libuv reads the same variable. */
+const LANES = Number(process.env.UV_THREADPOOL_SIZE ?? 1)
+
 /** Pins as map keys. */
 export const hex = (pin: Uint8Array): string => Buffer.from(pin).toString('hex')
 
@@ -40,7 +43,7 @@ export function unlock(namespace: string, state: SealedState): Unlocked {
   const keys = new Map<string, Key>()
   for (const { name, suite, versions } of state.keys) {
     const imported = versions.map(({ version, created, pkcs8 }): [number, KeyVersion] => {
-      const privateKey = importPrivateKey(suite, pkcs8)
+      const privateKey = importPrivateKey(suite, pkcs8, LANES)
       const publicKey = formatPublicKey({
         suite,
         namespace,

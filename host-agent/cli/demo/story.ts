@@ -1,0 +1,172 @@
+/** The acts of the demo. Each does the real thing, checks what came of it, and returns what there is to tell. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { DecryptBody } from '../../../protocol/api/schemas.ts'
+import { fromBase64url, toBase64url } from '../../../protocol/bytes.ts'
+import type { Appliance } from '../../client/appliance.ts'
+import { connectProfile, enrol, provision } from '../../client/connect.ts'
+import { administratorCredentials } from '../../client/identity.ts'
+import { type Profile, writeProfile } from '../../client/profile.ts'
+import type { DemoDevice } from './device.ts'
+import { type CustomerRow, FIELDS, plaintextOf, recordOf, type Shop } from './shop.ts'
+
+/** Where the demo keeps what it makes. */
+export interface Stage {
+  /** The appliance's data directory. */
+  data: string
+  /** The profiles: `CLAVIGER_HOME` of the commands to try next. */
+  home: string
+}
+
+export const DEMO_PASSPHRASE = 'correct horse battery staple'
+export const DEMO_PIN = '2468'
+export const KEY = 'orders'
+
+/** Something did not come out as the demo claims: a bug, told as one. */
+class DemoError extends Error {}
+
+function expect(condition: unknown, claim: string): asserts condition {
+  if (!condition) throw new DemoError(`the demo expected that ${claim}`)
+}
+
+/** What flashing a card does: half of the claim onto the card, half onto the administrator's machine. */
+export async function flashCard(stage: Stage): Promise<Profile> {
+  await mkdir(stage.data, { recursive: true, mode: 0o700 })
+  const { der, key, certificate } = administratorCredentials('default', 'owner')
+  const claim = toBase64url(randomBytes(32))
+  const card = { name: 'demo device', administrator: toBase64url(der), claim }
+  await writeFile(join(stage.data, 'provision.json'), JSON.stringify(card))
+  return {
+    name: 'owner',
+    role: 'administrator',
+    namespace: 'default',
+    device: '',
+    addresses: [],
+    key,
+    certificate,
+    claim,
+  }
+}
+
+/** Provisions the device and makes the key. Returns the administrator's profile and the public key. */
+export async function takeOwnership(stage: Stage, device: DemoDevice, card: Profile) {
+  const owner = await provision({ ...card, addresses: [device.lan] }, DEMO_PASSPHRASE)
+  await writeProfile(stage.home, owner)
+  const admin = await connectProfile(owner)
+  try {
+    const { versions } = await admin.createKey(KEY)
+    return { owner, publicKey: versions[0]!.publicKey }
+  } finally {
+    await admin.close()
+  }
+}
+
+/** Invites and enrols one workstation over its own wire. */
+export async function enrolWorkstation(
+  stage: Stage,
+  owner: Profile,
+  name: string,
+  address: string,
+): Promise<Profile> {
+  const admin = await connectProfile(owner)
+  try {
+    const { secret, expires } = await admin.invite({ name, role: 'operator', keys: [KEY], validFor: 600 })
+    const invitation = {
+      addresses: [address],
+      device: fromBase64url(owner.device)!,
+      namespace: 'default',
+      name,
+      role: 'operator',
+      secret: fromBase64url(secret)!,
+      expires,
+    }
+    const profile = await enrol({ invitation, pin: DEMO_PIN })
+    await writeProfile(stage.home, profile)
+    return profile
+  } finally {
+    await admin.close()
+  }
+}
+
+const bodyOf = (rows: CustomerRow[], column: 'card' | 'address', purpose: string): DecryptBody => ({
+  purpose,
+  items: rows.map(row => ({
+    ciphertext: row[column],
+    context: { field: FIELDS[column], record: recordOf(row.id) },
+    ref: String(row.id),
+  })),
+})
+
+/** Opens one column of every customer, and compares it with what was sealed. */
+export async function openColumn(
+  appliance: Appliance,
+  rows: CustomerRow[],
+  column: 'card' | 'address',
+  purpose: string,
+): Promise<{ values: string[]; ms: number }> {
+  const started = performance.now()
+  const { results } = await appliance.decrypt(bodyOf(rows, column, purpose))
+  const ms = performance.now() - started
+  const values = results.map(({ value }) => value ?? '')
+  expect(
+    rows.every(({ id }, i) => values[i] === plaintextOf(id)[column]),
+    `every ${column} opens to what was sealed`,
+  )
+  return { values, ms }
+}
+
+/** A stranger makes a certificate of the same form and tries. Returns the code it was refused with. */
+export async function knockAsStranger(till: Profile): Promise<string> {
+  const { key, certificate } = administratorCredentials('default', till.name)
+  const stranger = await connectProfile({ ...till, key, certificate })
+  try {
+    await stranger.status()
+  } catch (error) {
+    if (error instanceof ClavigerError) return error.code
+    throw error
+  } finally {
+    await stranger.close()
+  }
+  throw new DemoError('the demo expected that a stranger is refused')
+}
+
+/** Somebody with write access to the database puts one customer's card into another's row. Returns the code. */
+export async function openSwappedRow(till: Appliance, [first, second]: CustomerRow[]): Promise<string> {
+  const { results } = await till.decrypt(bodyOf([{ ...second!, card: first!.card }], 'card', 'charge'))
+  const code = results[0]?.error?.code
+  expect(code, 'a card in the wrong row does not open')
+  return code
+}
+
+/** Kills the gate in the middle of many requests. Every one must be answered, by a keeper that was never locked. */
+export async function killTheGate(device: DemoDevice, till: Appliance, rows: CustomerRow[]) {
+  const body = bodyOf(rows, 'card', 'charge')
+  const keeper = device.pidOf('keeper')
+  const gate = device.pidOf('gate')
+  let answered = 0
+  const requests = Array.from({ length: 40 }, async () => {
+    const { results } = await till.decrypt(body)
+    expect(
+      results.every(({ value }, i) => value === plaintextOf(rows[i]!.id).card),
+      'no answer is wrong',
+    )
+    answered++
+  })
+  const started = performance.now()
+  process.kill(gate, 'SIGKILL')
+  await Promise.all(requests)
+  const ms = performance.now() - started
+  expect((await till.status()).state === 'operational', 'the keeper stays operational')
+  expect(
+    device.pidOf('keeper') === keeper && device.pidOf('gate') !== gate,
+    'only the gate was started again',
+  )
+  return { answered, ms }
+}
+
+/** What a thief who copies the database reads: the first rows, as they are. */
+export function stolenRows(shop: Shop): CustomerRow[] {
+  return shop.customers().slice(0, 4)
+}
