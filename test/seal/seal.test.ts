@@ -18,6 +18,8 @@ import { formatPublicKey, MAX_PLAINTEXT_LENGTH, parseToken } from '../../protoco
 
 const path = (name: string) => fileURLToPath(new URL(`../../host-agent/seal/${name}`, import.meta.url))
 const PHP = path('claviger_seal.php')
+/** The Python to test with, where the first on the PATH lacks the packages. */
+const PYTHON3 = process.env.CLAVIGER_PYTHON ?? 'python3'
 const PYTHON = path('claviger_seal.py')
 
 type Row = { field: string; record: string; value: string }
@@ -111,10 +113,10 @@ const LANGUAGES: readonly Language[] = [
   {
     name: 'python',
     suites: ['x'],
-    lines: ['python3', [PYTHON]],
-    contexts: ['python3', ['-B', '-c', PYTHON_CONTEXTS, PYTHON]],
-    keys: ['python3', ['-B', '-c', PYTHON_KEYS, PYTHON]],
-    probe: ['python3', ['-c', 'from cryptography.hazmat.primitives.asymmetric import x25519']],
+    lines: [PYTHON3, [PYTHON]],
+    contexts: [PYTHON3, ['-B', '-c', PYTHON_CONTEXTS, PYTHON]],
+    keys: [PYTHON3, ['-B', '-c', PYTHON_KEYS, PYTHON]],
+    probe: [PYTHON3, ['-c', 'from cryptography.hazmat.primitives.asymmetric import x25519']],
   },
 ]
 

@@ -1,0 +1,42 @@
+/**
+ * `npm test`: lint, then every test file under tap, then one line with the totals. A test that needs a program that is
+ * not installed is a visible skip; with `CI` set it is a failure.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const files = process.argv.slice(2)
+const totals = { pass: 0, fail: 0, skip: 0 }
+
+function run(command, args) {
+  return spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] }).status === 0
+}
+
+if (files.length === 0) totals[run(process.execPath, ['test/lint/main.ts']) ? 'pass' : 'fail']++
+
+const directory = mkdtempSync(join(tmpdir(), 'claviger-test-'))
+const output = join(directory, 'output.tap')
+const succeeded = run(join(root, 'node_modules/.bin/tap'), [
+  'run',
+  '--reporter=terse',
+  `--output-file=${output}`,
+  ...files,
+])
+const tap = readFileSync(output, 'utf8')
+rmSync(directory, { recursive: true })
+
+// tap's last comment holds the totals: # { total: 18, pass: 17, skip: 1 }
+const summary = [...tap.matchAll(/^# \{(.*)\}$/gm)].at(-1)?.[1] ?? ''
+for (const [, name, count] of summary.matchAll(/(\w+): (\d+)/g))
+  if (name in totals) totals[name] += Number(count)
+for (const [line] of tap.matchAll(/^ *ok \d+.*# SKIP.*$/gm)) process.stdout.write(`skipped: ${line.trim()}\n`)
+if (!succeeded && totals.fail === 0) totals.fail = 1
+if (totals.pass === 0) totals.fail ||= 1
+process.stdout.write(
+  `${totals.pass} passed, ${totals.fail} failed${totals.skip ? `, ${totals.skip} skipped` : ''}\n`,
+)
+process.exit(totals.fail > 0 ? 1 : 0)
