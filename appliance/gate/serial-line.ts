@@ -2,8 +2,9 @@
  * The device's end of the cable: the gadget's terminal, or a UNIX socket on machines without one. docs/formats/link.md §7.
  */
 
-import { rmSync } from 'node:fs'
+import { read, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
+import { promisify } from 'node:util'
 import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link/line.ts'
 import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
 
@@ -16,11 +17,12 @@ export function openSerialLine(path: string, options: Omit<LineOptions, 'open'>)
   if (!path.startsWith('unix:')) {
     return keepOpen({
       ...options,
-      open: async () => openSerialPort((await import('serialport')).SerialPort, path),
+      open: async () => openSerialPort((await import('serialport')).SerialPort, path, promisify(read)),
     })
   }
   const listener = new SocketListener(path.slice('unix:'.length))
   const line = keepOpen({ ...options, open: () => listener.next() })
+  void line.closed.then(() => listener.close())
   return {
     closed: line.closed,
     async stop() {

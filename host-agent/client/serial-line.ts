@@ -2,7 +2,9 @@
  * The host's end of the cable: the terminal that the dongle appears as, or a UNIX socket. docs/formats/link.md §7.
  */
 
+import { read } from 'node:fs'
 import { connect } from 'node:net'
+import { promisify } from 'node:util'
 import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link/line.ts'
 import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
 
@@ -14,7 +16,7 @@ import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.t
 export function openSerialLine(path: string, options: Omit<LineOptions, 'open'>): SerialLine {
   const open = path.startsWith('unix:')
     ? () => openSocket(path.slice('unix:'.length))
-    : async () => openSerialPort((await import('serialport')).SerialPort, path)
+    : async () => openSerialPort((await import('serialport')).SerialPort, path, promisify(read))
   return keepOpen({ ...options, open })
 }
 

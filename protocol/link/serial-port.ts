@@ -34,12 +34,25 @@ export type SerialPortClass = new (options: {
   highWaterMark: number
 }) => SerialPortLike
 
+/** Reads from a descriptor, as the promise of `fs.read`. */
+export type ReadDescriptor = (
+  fd: number,
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: null,
+) => Promise<{ bytesRead: number }>
+
 /**
  * Opens the terminal at `path`, raw and without touching its modem lines.
  *
  * @throws the error of the operating system when it cannot be opened
  */
-export function openSerialPort(SerialPort: SerialPortClass, path: string): Promise<OpenPort> {
+export function openSerialPort(
+  SerialPort: SerialPortClass,
+  path: string,
+  read: ReadDescriptor,
+): Promise<OpenPort> {
   // USB and pseudo terminals ignore the speed, but there has to be one
   const stream = new SerialPort({
     path,
@@ -56,6 +69,7 @@ export function openSerialPort(SerialPort: SerialPortClass, path: string): Promi
         return
       }
       mendPoller(stream.port)
+      mendRead(stream.port, read)
       resolve({ stream, close: () => close(stream) })
     })
   })
@@ -74,6 +88,7 @@ function close(stream: SerialPortLike): Promise<void> {
 
 interface Poller {
   poll(flags: number): void
+  once(event: 'readable', callback: (error: Error | null) => void): unknown
   emit(event: string, ...rest: unknown[]): boolean
 }
 
@@ -98,4 +113,42 @@ export function mendPoller(binding: unknown): void {
     waiting &= ~(FLAG[event] ?? 0)
     return emit(event, ...rest)
   }
+}
+
+interface Binding {
+  fd: number | null
+  readonly poller: Poller
+  read(buffer: Buffer, offset: number, length: number): Promise<{ bytesRead: number; buffer: Buffer }>
+}
+
+/**
+ * Makes a read of nothing the end of the port: a raw terminal has nothing only after it hung up, and serialport would
+ * read it again and again.
+ *
+ * @param binding as for {@link mendPoller}
+ */
+export function mendRead(binding: unknown, read: ReadDescriptor): void {
+  const port = binding as Binding | null | undefined
+  if (typeof port?.fd !== 'number' || typeof port.poller?.once !== 'function') return
+  port.read = async (buffer, offset, length) => {
+    for (;;) {
+      // `canceled` is serialport's word for a port that its owner closed
+      if (port.fd === null) throw Object.assign(new Error('the port is closed'), { canceled: true })
+      try {
+        const { bytesRead } = await read(port.fd, buffer, offset, length, null)
+        if (bytesRead > 0) return { bytesRead, buffer }
+        throw new Error('the terminal hung up')
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code !== 'EAGAIN' && code !== 'EINTR') throw error
+      }
+      if (port.fd !== null) await readable(port.poller)
+    }
+  }
+}
+
+function readable(poller: Poller): Promise<void> {
+  return new Promise((resolve, reject) => {
+    poller.once('readable', error => (error ? reject(error) : resolve()))
+  })
 }

@@ -238,6 +238,18 @@ t.test(
   },
 )
 
+t.test('The example of docs/formats/link.md', async t => {
+  const hi = Buffer.concat([Buffer.alloc(4), Buffer.from('hi')])
+  t.equal(
+    wire({ kind: KIND.OPEN, session: 1, payload: Buffer.alloc(0) }).toString('hex'),
+    '020201010601cbe594eb00',
+  )
+  t.equal(
+    wire({ kind: KIND.DATA, session: 1, payload: hi }).toString('hex'),
+    '020301010201010101076869cd58e40a00',
+  )
+})
+
 t.test('HELLO', async t => {
   const buffer = Buffer.alloc(600)
   const hello = {
