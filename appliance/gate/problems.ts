@@ -1,12 +1,15 @@
 /** Errors as the caller sees them: RFC 9457 problem documents. What is not ours becomes a constant `internal`. */
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply } from 'fastify'
 import { ClavigerError, ERRORS, type ErrorCode } from '../../protocol/api/errors.ts'
 import type { State } from '../../protocol/api/routes.ts'
 import type { Problem } from '../../protocol/api/schemas.ts'
 
-/** What Fastify and its parsers throw, by their `code`; any other error below 500 is a malformed request. */
-const FASTIFY_CODES: Record<string, ErrorCode> = {
+/** What Fastify and the parsers throw, by their `code`; any other error below 500 is a malformed request. */
+const FOREIGN_CODES: Record<string, ErrorCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'too-large',
+  HPE_HEADER_OVERFLOW: 'too-large',
 }
 
 /** The problem document of an error. `detail` and `hint` come only from our own errors and from schema validation. */
@@ -27,7 +30,7 @@ export function problemOf(error: unknown, state: State | null): Problem {
 function describe(error: unknown): { code: ErrorCode; detail?: string; hint?: string | undefined } {
   if (error instanceof ClavigerError) return { code: error.code, detail: error.message, hint: error.hint }
   const { code = '', statusCode = 500, validation, message } = error as Partial<FastifyError>
-  if (FASTIFY_CODES[code]) return { code: FASTIFY_CODES[code] }
+  if (FOREIGN_CODES[code]) return { code: FOREIGN_CODES[code] }
   if (validation) return { code: 'malformed-request', detail: message ?? '' }
   if (statusCode >= 400 && statusCode < 500) return { code: 'malformed-request', detail: message ?? '' }
   return { code: 'internal' }
@@ -43,4 +46,22 @@ export function sendProblem(reply: FastifyReply, error: unknown, state: State | 
     .type('application/problem+json')
     .serializer((document: unknown) => JSON.stringify(document))
     .send(problem)
+}
+
+/** Ends a connection on which something else than HTTP came, or HTTP that never ended, with an answer if it can. */
+export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const { code = '' } = error
+  const problem = problemOf(new ClavigerError(FOREIGN_CODES[code] ?? 'malformed-request'), null)
+  const body = JSON.stringify(problem)
+  const head = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }

@@ -44,13 +44,20 @@ function keyIdentifier(publicKey: KeyObject): Uint8Array {
   return createHash('sha256').update(point).digest().subarray(0, 20)
 }
 
-/** RFC 5280 §4.2.1: an issuer may only sign certificates, a leaf may only sign handshakes. */
+/**
+ * RFC 5280 §4.2.1: an issuer may only sign certificates, a leaf may only sign handshakes. The path length of 0 keeps the
+ * holder of an invitation from making an authority of his own below it.
+ */
 function extensions(publicKey: KeyObject, issuerKey: KeyObject, authority: boolean): Uint8Array {
   const keyUsage = authority ? bits(Uint8Array.of(0x04), 2) : bits(Uint8Array.of(0x80), 7)
   return der(
     0xa3,
     sequence(
-      extension('2.5.29.19', true, authority ? sequence(boolean(true)) : sequence()),
+      extension(
+        '2.5.29.19',
+        true,
+        authority ? sequence(boolean(true), integer(Uint8Array.of(0))) : sequence(),
+      ),
       extension('2.5.29.15', true, keyUsage),
       extension('2.5.29.14', false, octets(keyIdentifier(publicKey))),
       extension('2.5.29.35', false, sequence(der(0x80, keyIdentifier(issuerKey)))),

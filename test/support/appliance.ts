@@ -10,6 +10,7 @@ import type { Appliance, Patience } from '../../host-agent/client/appliance.ts'
 import { type ConnectOptions, connectProfile, enrol, provision } from '../../host-agent/client/connect.ts'
 import { administratorCredentials } from '../../host-agent/client/identity.ts'
 import type { Profile } from '../../host-agent/client/profile.ts'
+import { openWire, type Wire } from '../../host-agent/client/wire.ts'
 import type { Role } from '../../protocol/api/routes.ts'
 import { fromBase64url, toBase64url } from '../../protocol/bytes.ts'
 import type { Invitation } from '../../protocol/identity/invitation.ts'
@@ -64,6 +65,11 @@ export class TestAppliance {
     const appliance = await connectProfile(profile, { ...this.#options, ...(patience ? { patience } : {}) })
     this.#connected.push(appliance)
     return appliance
+  }
+
+  /** Opens the wire of its first address. */
+  wire(): Promise<Wire> {
+    return (this.#options.open ?? openWire)(this.addresses[0]!)
   }
 
   async invite(name: string, role: Role, keys: string[] = []): Promise<Invitation> {

@@ -1,0 +1,132 @@
+/** The whole appliance in this process: keeper, RPC over a UNIX socket, app; its wire is a cable in memory. */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { buildApp } from '../../appliance/gate/app.ts'
+import { loadDeviceIdentity } from '../../appliance/gate/identity.ts'
+import { Keeper } from '../../appliance/keeper/keeper.ts'
+import { directoryStorage, type Storage } from '../../appliance/keeper/keystore/storage.ts'
+import { KeeperClient } from '../../appliance/keeper/rpc/client.ts'
+import { RpcServer } from '../../appliance/keeper/rpc/server.ts'
+import { Vault } from '../../appliance/keeper/vault.ts'
+import { readProvision } from '../../appliance/provision.ts'
+import type { Wire } from '../../host-agent/client/wire.ts'
+import { flashCard, TestAppliance, temporaryDirectory } from './appliance.ts'
+import { memoryCable } from './memory-wire.ts'
+
+/** An appliance in this process, with its parts at hand. */
+export interface InProcess {
+  appliance: TestAppliance
+  app: FastifyInstance
+  keeper: Keeper
+  vault: Vault
+  /** Path of the keeper's socket. */
+  socket: string
+  /** Pin of the device, 32 bytes. */
+  pin: Uint8Array
+  /** Moves the keeper's clock, seconds. */
+  advance(seconds: number): void
+  /** Connects a stream to the app, as a wire would. */
+  cable(): Duplex
+  /** What the gate knows of health; `null` for none. */
+  health: Record<string, unknown> | null
+  stop(): Promise<void>
+}
+
+/** Options of {@link startInProcess}. */
+export interface InProcessOptions {
+  /** Provisions it too; default true. */
+  provisioned?: boolean
+  /** Stands between the keystore and its directory. */
+  storage?(real: Storage): Storage
+}
+
+export const HEALTH = {
+  time: 1,
+  uptime: 2,
+  model: null,
+  cpu: { temperature: null, load: 0.5, throttled: null },
+  memory: { total: 4, available: 2 },
+  disk: { total: 4, available: 2 },
+}
+
+/** Starts it on a temporary directory. */
+export async function startInProcess({
+  provisioned = true,
+  storage = real => real,
+}: InProcessOptions = {}): Promise<InProcess> {
+  const directory = await temporaryDirectory()
+  const data = join(directory.path, 'keystore')
+  await mkdir(data)
+  const card = await flashCard(directory.path, 'memory:')
+  const provision = await readProvision(join(directory.path, 'provision.json'))
+  const vault = await Vault.load({
+    storage: storage(directoryStorage(data)),
+    namespace: 'default',
+    cost: { m: 64, t: 3, p: 1 },
+  })
+  let moved = 0
+  const clock = () => Date.now() + moved * 1000
+  const keeper = new Keeper({ vault, provision, deviceSecret: randomBytes(32), clock })
+  const server = new RpcServer(
+    (method, caller, params) => keeper.handle(method, caller, params),
+    () => ({ trust: keeper.trust() }),
+  )
+  keeper.on('trust', params => server.emit('trust', params))
+  keeper.on('revoked', params => server.emit('revoked', params))
+  const socket = join(directory.path, 'keeper.sock')
+  await server.listen(socket)
+
+  const identity = await loadDeviceIdentity(join(directory.path, 'identity'))
+  const client = new KeeperClient(socket)
+  const trusted = new Promise(resolve => client.once('trust', resolve))
+  const app = await buildApp({
+    keeper: client,
+    identity,
+    claim: provision!.claim,
+    name: provision!.name,
+    version: 'test',
+    health: () => started.health,
+    linkCounters: () => null,
+  })
+  // There is nothing to listen on: this starts the timers for slow requests.
+  app.server.emit('listening')
+  await trusted
+
+  const ends = new Set<Duplex>()
+  const cable = () => {
+    const [ours, theirs] = memoryCable()
+    for (const end of [ours, theirs]) ends.add(end.once('close', () => ends.delete(end)))
+    app.server.emit('connection', theirs)
+    return ours
+  }
+  const wire: Wire = { address: 'memory:', open: async () => cable(), close: async () => {} }
+  const appliance = new TestAppliance(['memory:'], { open: async () => wire })
+  const started: InProcess = {
+    appliance,
+    app,
+    keeper,
+    vault,
+    socket,
+    pin: identity.pin,
+    advance: seconds => {
+      moved += seconds
+    },
+    cable,
+    health: HEALTH,
+    stop: async () => {
+      await appliance.close()
+      for (const end of ends) end.destroy()
+      client.close()
+      await app.close()
+      await server.close()
+      await vault.close()
+      await directory.remove()
+    },
+  }
+  if (provisioned) await appliance.provision(card)
+  else appliance.admin = card
+  return started
+}
