@@ -79,7 +79,8 @@ const units: Omit<Unit, 'onStart'>[] = [
   {
     name: 'keeper',
     args: () => [
-      '--expose-gc',
+      // Private keys live in OpenSSL's secure heap: locked into memory, cleansed when freed.
+      ...['--secure-heap=65536', '--secure-heap-min=2', '--expose-gc'],
       script('./keeper/main.ts'),
       ...['--data', data, '--socket', sockets.keeper, '--device-secret', deviceSecret],
       ...['--provision', provision, ...option('argon2-memory', values['argon2-memory'])],
@@ -97,6 +98,7 @@ const units: Omit<Unit, 'onStart'>[] = [
       script('./gate/main.ts'),
       ...['--identity', join(data, 'identity'), '--keeper', sockets.keeper, '--health', sockets.health],
       ...['--provision', provision, ...option('lan', lan), ...option('serial', values.serial)],
+      ...option('argon2-memory', values['argon2-memory']),
     ],
     onLine(line) {
       // A port that was free at the first start is kept, so that clients find the gate again.

@@ -63,3 +63,17 @@ export function encodeCbor(value: Cbor): Uint8Array {
 export function decodeCbor(bytes: Uint8Array, maxDepth: number = MAX_DEPTH): unknown {
   return decode(bytes, { ...OPTIONS, tokenizer: new BoundedTokenizer(bytes, maxDepth) })
 }
+
+/**
+ * Decodes exactly one item that is encoded as {@link encodeCbor} would: for files, where equal content must mean equal
+ * bytes. Messages need no such proof.
+ *
+ * @param maxDepth - arrays and maps inside each other, at most
+ * @throws Error of any kind, as {@link decodeCbor}
+ */
+export function decodeCanonicalCbor(bytes: Uint8Array, maxDepth: number = MAX_DEPTH): unknown {
+  const value = decodeCbor(bytes, maxDepth)
+  if (Buffer.compare(bytes, encodeCbor(value as Cbor)) !== 0)
+    throw new Error('this is not the canonical form')
+  return value
+}

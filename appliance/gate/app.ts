@@ -5,7 +5,7 @@
  * with its state; whoever has none of them does not get past the handshake.
  */
 import type { TLSSocket } from 'node:tls'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { admit, MAX_BODY, ROUTES, type RouteName, type State } from '../../protocol/api/routes.ts'
 import { Problem, SCHEMAS } from '../../protocol/api/schemas.ts'
@@ -15,17 +15,20 @@ import type { Caller } from '../keeper/rpc/messages.ts'
 import { certifiedStanding } from '../standing.ts'
 import { Callers } from './callers.ts'
 import type { DeviceIdentity } from './identity.ts'
-import { sendProblem } from './problems.ts'
+import { refuseConnection, sendProblem } from './problems.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { decryptRoute } from './routes/decrypt.ts'
 import { deviceRoutes } from './routes/device.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { Stretcher } from './stretch.ts'
 
 /** What the routes stand on. */
 export interface Gate {
   app: FastifyInstance
   keeper: KeeperClient
   identity: DeviceIdentity
+  /** Where passphrases and PINs become bytes. */
+  stretcher: Stretcher
   /** State of the keeper as it last told; `null` while the keeper was never heard. */
   state(): State | null
   /** Mounts one route of the table. */
@@ -41,6 +44,8 @@ export interface GateOptions {
   /** Name of the device, for people. */
   name: string
   version: string
+  /** Memory of argon2id for new passphrases and PINs, KiB; less than the default is for tests. */
+  argon2Memory?: number | undefined
   /** Newest snapshot of the health process; `null` while there is none. */
   health(): Record<string, unknown> | null
   /** Counters of the serial link; `null` where there is no serial line. */
@@ -66,16 +71,21 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
     requestCert: true,
     rejectUnauthorized: true,
   }
+  let state: State | null = null
   const app = Fastify({
     https: { ...tls, ca: [] },
     bodyLimit: MAX_BODY,
     requestTimeout: 30_000,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
+    // What fails before there is a route, or a request, gets a problem document too.
+    frameworkErrors: (error: unknown, _request: unknown, reply: FastifyReply) => {
+      sendProblem(reply, error, state)
+    },
+    clientErrorHandler: refuseConnection,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   }) as unknown as FastifyInstance
   const callers = new Callers()
-  let state: State | null = null
 
   keeper.on('trust', ({ state: now, issuers }) => {
     state = now as State
@@ -116,7 +126,8 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
   app.decorate('onDeviceState', (listener: (state: State) => void) => {
     keeper.on('trust', trust => listener(trust.state as State))
   })
-  const gate: Gate = { app, keeper, identity, state: () => state, mount }
+  const stretcher = new Stretcher({ memory: options.argon2Memory })
+  const gate: Gate = { app, keeper, identity, stretcher, state: () => state, mount }
 
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error, state))
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ClavigerError('unknown-route'), state))

@@ -20,6 +20,8 @@ const { values } = parseArgs({
     lan: { type: 'string' },
     /** Path of a tty, or `unix:/path` of a stream socket; may be missing on a LAN box. */
     serial: { type: 'string' },
+    /** argon2id memory in KiB for new passphrases and PINs; tests only. */
+    'argon2-memory': { type: 'string' },
   },
 })
 
@@ -46,6 +48,7 @@ const app = await buildApp({
   claim: provision?.claim,
   name: provision?.name ?? 'claviger',
   version: VERSION,
+  argon2Memory: values['argon2-memory'] ? Number(values['argon2-memory']) : undefined,
   health: () => health.newest(),
   linkCounters: () => serial?.counters() ?? null,
 })

@@ -12,7 +12,8 @@ import type { Provision } from '../provision.ts'
 import { certifiedStanding } from '../standing.ts'
 import { decrypt } from './decrypt.ts'
 import { EnrolmentError, invitedKey, issue, makeAuthority, makeInvitation } from './enrolment.ts'
-import type { Factor } from './keystore/factors.ts'
+import type { Factor, NewFactor } from './keystore/factors.ts'
+import type { NewSlot } from './keystore/slots.ts'
 import {
   addInvitation,
   addKey,
@@ -22,7 +23,7 @@ import {
   removeName,
   unknownKey,
 } from './registry.ts'
-import type { Caller, EventParams, Issued, Method, Params, Results } from './rpc/messages.ts'
+import type { Caller, EventParams, Issued, Method, NewTyped, Params, Results } from './rpc/messages.ts'
 import type { SealedAgent } from './sealed-state.ts'
 import { hex, keyRow, type Unlocked } from './unlocked.ts'
 import type { Vault } from './vault.ts'
@@ -77,15 +78,11 @@ export class Keeper extends EventEmitter<Events> {
    * @throws ClavigerError with the code of the refusal or failure
    */
   async handle<M extends Method>(method: M, caller: Caller, params: Params<M>): Promise<Results[M]> {
-    const route: RouteName = method === 'admit' ? (params as Params<'admit'>).route : (method as RouteName)
+    const route = routeOf(method, params)
     const standing = this.#standing(caller)
     const refusal = admit(route, standing, this.state)
     if (refusal) throw new ClavigerError(refusal)
-    const answer: Results[Method] =
-      method === 'decrypt'
-        ? await this.#decrypt(caller, params as Params<'decrypt'>)
-        : await this.#serve(method, caller, params as never, standing!)
-    return answer as Results[M]
+    return (await this.#serve(method, caller, params as never, standing!)) as Results[M]
   }
 
   /** The registry says who an agent is; while it is locked away, the certificate does. */
@@ -105,9 +102,13 @@ export class Keeper extends EventEmitter<Events> {
     return unlocked.agents.get(hex(caller.pin))
   }
 
-  #decrypt(caller: Caller, { purpose, items }: Params<'decrypt'>): Promise<Results['decrypt']> {
+  async #decrypt(caller: Caller, { purpose, items }: Params<'decrypt'>): Promise<Results['decrypt']> {
     const unlocked = this.#unlocked()
-    return decrypt(this.#vault.namespace, unlocked, this.#agent(unlocked, caller)!, purpose, items)
+    const agent = this.#agent(unlocked, caller)!
+    const opened = await decrypt(this.#vault.namespace, unlocked, agent, purpose, items)
+    if (this.#vault.unlocked) return opened
+    for (const value of opened) if (value instanceof Uint8Array) value.fill(0)
+    throw new ClavigerError('wrong-state')
   }
 
   /** @throws ClavigerError `wrong-state`: the device was locked after the request was admitted */
@@ -130,10 +131,12 @@ export class Keeper extends EventEmitter<Events> {
         return { state: this.state, namespace: this.#vault.namespace, reason: this.#vault.failure }
       case 'provision':
         return this.#exclusive(() => this.#provision(params))
+      case 'unlockCost':
+        return this.#vault.stretching(this.#slot(caller, (params as Params<'unlockCost'>).factor, standing))
       case 'unlock':
         return this.#exclusive(() => this.#unlock(caller, params, standing))
       case 'lock':
-        return this.#exclusive(async () => this.#lock())
+        return this.#lock()
       case 'listKeys':
         return [...this.#unlocked().keys.values()].map(keyRow)
       case 'showKey':
@@ -150,6 +153,8 @@ export class Keeper extends EventEmitter<Events> {
         return this.#exclusive(() => this.#enrol(caller, params))
       case 'revoke':
         return this.#exclusive(() => this.#revoke(params))
+      case 'decrypt':
+        return this.#decrypt(caller, params)
       default:
         throw new ClavigerError('unknown-route')
     }
@@ -188,7 +193,7 @@ export class Keeper extends EventEmitter<Events> {
     const slot = {
       id: ADMIN_SLOT,
       kind: 'passphrase' as const,
-      factors: [{ type: 'passphrase' as const, secret: passphrase }],
+      factors: [newTyped('passphrase', passphrase)],
     }
     const state = { format: 1, authority: authority.pkcs8, keys: [], agents: [agent], invitations: [] }
     await this.#vault.create(slot, authority.certificate, state)
@@ -198,8 +203,11 @@ export class Keeper extends EventEmitter<Events> {
 
   async #unlock(caller: Caller, params: Params<'unlock'>, standing: Standing): Promise<{ state: State }> {
     if (this.state !== 'locked') throw new ClavigerError('wrong-state')
-    const [slot, factors] = this.#factors(caller, params, standing)
-    await this.#vault.unlock(slot, factors)
+    const factors: Factor[] =
+      'passphrase' in params
+        ? [{ type: 'passphrase', output: params.passphrase }]
+        : [{ type: 'pin', output: params.pin }, ...this.#randomFactors(params.hostShare)]
+    await this.#vault.unlock(this.#slot(caller, factors[0]!.type, standing), factors)
     if (!this.#agent(this.#unlocked(), caller)) {
       this.#vault.lock()
       throw new ClavigerError('unknown-agent')
@@ -209,22 +217,20 @@ export class Keeper extends EventEmitter<Events> {
   }
 
   /** An administrator has the passphrase; an operator's PIN counts only with the share of its own machine. */
-  #factors(caller: Caller, params: Params<'unlock'>, standing: Standing): [slot: string, factors: Factor[]] {
-    if ('passphrase' in params) {
-      if (standing !== 'administrator') throw new ClavigerError('wrong-role')
-      return [ADMIN_SLOT, [{ type: 'passphrase', secret: params.passphrase }]]
-    }
-    return [staffSlot(caller.name), this.#staffFactors(params)]
+  #slot(caller: Caller, factor: Factor['type'], standing: Standing): string {
+    if (factor !== 'passphrase') return staffSlot(caller.name)
+    if (standing !== 'administrator') throw new ClavigerError('wrong-role')
+    return ADMIN_SLOT
   }
 
-  #staffFactors({ pin, hostShare }: { pin: Uint8Array; hostShare: Uint8Array }): Factor[] {
+  #randomFactors(hostShare: Uint8Array): Factor[] {
     return [
-      { type: 'pin', secret: pin },
-      { type: 'host-share', secret: hostShare },
-      { type: 'device-secret', secret: this.#options.deviceSecret },
+      { type: 'host-share', output: hostShare },
+      { type: 'device-secret', output: this.#options.deviceSecret },
     ]
   }
 
+  /** Waits for nothing: a change that is under way becomes visible at the next unlock. */
   #lock(): { state: State } {
     this.#vault.lock()
     this.emit('trust', this.trust())
@@ -276,10 +282,18 @@ export class Keeper extends EventEmitter<Events> {
     if (!invitation || !authority) throw new EnrolmentError('invitation-refused')
     const { name, role } = invitation
     const publicKey = invitedKey(certificate, caller.pin, invitation.certificate)
-    const slots = staff
-      ? [{ id: staffSlot(name), kind: 'staff' as const, factors: this.#staffFactors(staff) }]
+    const put: NewSlot[] = staff
+      ? [
+          {
+            id: staffSlot(name),
+            kind: 'staff',
+            factors: [newTyped('pin', staff.pin), ...this.#randomFactors(staff.hostShare)],
+          },
+        ]
       : []
-    await this.#vault.update(enrolAgent(name, caller.pin, this.#now()), { put: slots })
+    // The message that the pin is a part of must not live on in the registry.
+    const pin = Uint8Array.from(caller.pin)
+    await this.#vault.update(enrolAgent(name, pin, this.#now()), { put })
     this.emit('trust', this.trust())
     return issue(namespace, role, name, publicKey, { privateKey: unlocked.authority, certificate: authority })
   }
@@ -293,4 +307,15 @@ export class Keeper extends EventEmitter<Events> {
     this.emit('revoked', { pins })
     return { revoked: name }
   }
+}
+
+/** The route that a method serves: who may call it, and when. */
+function routeOf<M extends Method>(method: M, params: Params<M>): RouteName {
+  if (method === 'admit') return (params as Params<'admit'>).route
+  return method === 'unlockCost' ? 'unlock' : (method as RouteName)
+}
+
+/** A passphrase or PIN for a new slot, as the gate stretched it. */
+function newTyped(type: 'passphrase' | 'pin', { output, ...argon2 }: NewTyped): NewFactor {
+  return { type, output, argon2 }
 }

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { readProvision } from '../provision.ts'
 import { Keeper } from './keeper.ts'
+import { COST_FLOOR } from './keystore/factors.ts'
 import { directoryStorage } from './keystore/storage.ts'
 import { RpcServer } from './rpc/server.ts'
 import { Vault } from './vault.ts'
@@ -16,7 +17,7 @@ const { values } = parseArgs({
     namespace: { type: 'string', default: 'default' },
     'device-secret': { type: 'string' },
     provision: { type: 'string' },
-    /** argon2id memory in KiB for new slots; tests only, a device uses the default. */
+    /** The least argon2id memory of new slots in KiB; tests only, a device uses the default. */
     'argon2-memory': { type: 'string' },
   },
 })
@@ -40,7 +41,7 @@ const memory = values['argon2-memory']
 const vault = await Vault.load({
   storage: directoryStorage(directory),
   namespace,
-  cost: memory ? { m: Number(memory), t: 3, p: 1 } : undefined,
+  floor: memory ? { ...COST_FLOOR, m: Number(memory) } : undefined,
   collect: globalThis.gc,
 }).catch(error => fail(error.message, error instanceof ClavigerError ? error.hint : undefined))
 const provision = provisionPath

@@ -6,10 +6,10 @@
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { State } from '../../protocol/api/routes.ts'
 import { KeystoreError } from './keystore/errors.ts'
-import type { Argon2Cost, Factor } from './keystore/factors.ts'
-import { Keystore } from './keystore/keystore.ts'
+import type { Argon2Parameters, Factor } from './keystore/factors.ts'
+import { Keystore, type SlotChanges } from './keystore/keystore.ts'
+import type { KeystorePlace } from './keystore/place.ts'
 import type { NewSlot } from './keystore/slots.ts'
-import type { Storage } from './keystore/storage.ts'
 import type { Change } from './registry.ts'
 import { decodeState, encodeState, type SealedState, wipeState } from './sealed-state.ts'
 import { type Unlocked, unlock } from './unlocked.ts'
@@ -18,11 +18,7 @@ import { type Unlocked, unlock } from './unlocked.ts'
 const AUTHORITY = 'authority'
 
 /** Where the vault is. */
-export interface VaultPlace {
-  storage: Storage
-  namespace: string
-  /** Cost of new passphrase and PIN slots; the keystore's default where it is missing. */
-  cost?: Argon2Cost | undefined
+export interface VaultPlace extends KeystorePlace {
   /** Makes garbage collection run, so that forgotten KeyObjects are freed, and with that cleansed, at once. */
   collect?: (() => void) | undefined
 }
@@ -31,6 +27,8 @@ export class Vault {
   readonly #place: VaultPlace
   #keystore: Keystore | undefined
   #unlocked: Unlocked | null = null
+  /** Counts calls of `lock`, so that what was under way does not undo one. */
+  #locks = 0
   /** Why the keystore cannot be read; empty when it can, or when there is none. */
   #failure = ''
 
@@ -81,51 +79,70 @@ export class Vault {
 
   /** Makes the keystore. `state` is wiped. */
   async create(slot: NewSlot, authority: Uint8Array, state: SealedState): Promise<void> {
-    const bytes = encodeState(state)
+    const locks = this.#locks
+    let bytes: Uint8Array | undefined
     try {
+      bytes = encodeState(state)
       const unlocked = unlock(this.namespace, state)
-      const slots = [this.#priced(slot)]
       this.#keystore = await Keystore.create(this.#place, {
         state: bytes,
-        slots,
+        slots: [slot],
         public: new Map([[AUTHORITY, authority]]),
       })
-      this.#unlocked = unlocked
+      if (this.#locks === locks) this.#unlocked = unlocked
+      else this.#keystore.lock()
     } finally {
-      bytes.fill(0)
+      bytes?.fill(0)
       wipeState(state)
     }
   }
 
-  #priced(slot: NewSlot): NewSlot {
-    const { cost } = this.#place
-    return cost ? { ...slot, cost } : slot
+  /** How what is typed for a slot must be stretched; throws as `Keystore.stretching`. */
+  stretching(slotId: string): Promise<Argon2Parameters> {
+    return this.#open().stretching(slotId)
   }
 
-  /** Opens the keystore with the factors of one slot; throws as `Keystore.unlock`. */
-  async unlock(slotId: string, factors: Factor[]): Promise<void> {
-    const bytes = await this.#open().unlock(slotId, factors)
+  /**
+   * Opens the keystore with the factors of one slot. When this throws, it is locked.
+   *
+   * @throws as `Keystore.unlock`, and `keystore-damaged` for a state of unknown form
+   */
+  async unlock(slotId: string, factors: readonly Factor[]): Promise<void> {
+    const keystore = this.#open()
+    const locks = this.#locks
+    try {
+      const bytes = await keystore.unlock(slotId, factors)
+      const unlocked = this.#import(bytes)
+      if (this.#locks !== locks) throw new ClavigerError('wrong-state')
+      this.#unlocked = unlocked
+    } catch (error) {
+      this.lock()
+      throw error
+    }
+  }
+
+  /** Takes the keys out of an encoded state, which is zeroed. */
+  #import(bytes: Uint8Array): Unlocked {
     let state: SealedState | undefined
     try {
       state = decodeState(bytes)
-      this.#unlocked = unlock(this.namespace, state)
+      return unlock(this.namespace, state)
     } finally {
       bytes.fill(0)
       if (state) wipeState(state)
-      if (!this.#unlocked) this.#keystore?.lock()
     }
   }
 
   /**
-   * Makes a change durable, then visible.
+   * Makes a change durable, then visible: at the next unlock, if it was locked meanwhile.
    *
-   * @throws what the change throws, `wrong-state` when locked meanwhile, and as `Keystore.save`
+   * @throws what the change throws, and as `Keystore.update`
    */
-  async update(change: Change, slots: { put?: NewSlot[]; remove?: string[] } = {}): Promise<void> {
-    let next: Unlocked | undefined
-    const put = (slots.put ?? []).map(slot => this.#priced(slot))
-    await this.#open().update(
-      bytes => {
+  async update(change: Change, slots: SlotChanges = {}): Promise<void> {
+    const locks = this.#locks
+    let next: Unlocked | null = null
+    try {
+      await this.#open().update(bytes => {
         const state = decodeState(bytes)
         try {
           const changed = change(state)
@@ -134,16 +151,27 @@ export class Vault {
         } finally {
           wipeState(state)
         }
-      },
-      { ...slots, put },
-    )
-    if (this.#unlocked && next) this.#unlocked = next
+      }, slots)
+      if (this.#locks === locks) this.#unlocked = next
+    } finally {
+      next = null
+      this.collect()
+    }
   }
 
-  /** Forgets every key. */
+  /** Forgets every key, at once. */
   lock(): void {
+    this.#locks += 1
     this.#keystore?.lock()
     this.#unlocked = null
+    this.collect()
+  }
+
+  /**
+   * Frees the KeyObjects that nobody holds any more. They fill the secure heap without weighing on the JavaScript heap, so
+   * the collector would not come by itself.
+   */
+  collect(): void {
     this.#place.collect?.()
   }
 

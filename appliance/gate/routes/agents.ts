@@ -4,9 +4,9 @@ import type { EnrolBody, InviteBody } from '../../../protocol/api/schemas.ts'
 import { toBase64url } from '../../../protocol/bytes.ts'
 import type { Gate } from '../app.ts'
 import { certificatesOf, peerCertificate } from './certificates.ts'
-import { readHostShare, utf8 } from './device.ts'
+import { readHostShare } from './device.ts'
 
-export function agentRoutes({ keeper, mount }: Gate): void {
+export function agentRoutes({ keeper, stretcher, mount }: Gate): void {
   mount('listAgents', async (_request, caller) => {
     const rows = await keeper.call('listAgents', caller, {})
     return { agents: rows.map(row => ({ ...row, pin: row.pin && toBase64url(row.pin) })) }
@@ -21,9 +21,17 @@ export function agentRoutes({ keeper, mount }: Gate): void {
     const { pin, hostShare } = request.body as EnrolBody
     if ((pin === undefined) !== (hostShare === undefined))
       throw new ClavigerError('malformed-request', 'pin and hostShare come together')
-    const staff = pin && hostShare ? { pin: utf8(pin), hostShare: readHostShare(hostShare) } : null
+    const certificate = peerCertificate(request)
+    if (pin === undefined || hostShare === undefined)
+      return certificatesOf(await keeper.call('enrol', caller, { certificate, staff: null }))
+    const share = readHostShare(hostShare)
+    const admitted = () => keeper.call('admit', caller, { route: 'enrol' })
+    const typed = await stretcher.fresh(caller, 'pin', pin, admitted)
+    const staff = { pin: typed, hostShare: share }
     return certificatesOf(
-      await keeper.call('enrol', caller, { certificate: peerCertificate(request), staff }),
+      await keeper.call('enrol', caller, { certificate, staff }).finally(() => {
+        for (const secret of [typed.output, share]) secret.fill(0)
+      }),
     )
   })
 

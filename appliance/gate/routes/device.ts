@@ -6,10 +6,11 @@ import type { ProvisionBody, Status, UnlockBody } from '../../../protocol/api/sc
 import { fromBase64url, toBase64url } from '../../../protocol/bytes.ts'
 import { claimProof } from '../../../protocol/identity/claim.ts'
 import type { Gate, GateOptions } from '../app.ts'
+import type { Typed } from '../stretch.ts'
 import { certificatesOf } from './certificates.ts'
 
 export function deviceRoutes(gate: Gate, options: GateOptions): void {
-  const { keeper, identity, mount } = gate
+  const { keeper, identity, stretcher, mount } = gate
   const proof = options.claim ? toBase64url(claimProof(options.claim, identity.pin)) : null
 
   mount('status', async (_request, caller): Promise<Status> => {
@@ -34,21 +35,28 @@ export function deviceRoutes(gate: Gate, options: GateOptions): void {
 
   mount('provision', async (request, caller) => {
     const { passphrase } = request.body as Static<typeof ProvisionBody>
-    return certificatesOf(await keeper.call('provision', caller, { passphrase: utf8(passphrase) }))
+    const admitted = () => keeper.call('admit', caller, { route: 'provision' })
+    const typed = await stretcher.fresh(caller, 'passphrase', passphrase, admitted)
+    return certificatesOf(
+      await keeper.call('provision', caller, { passphrase: typed }).finally(() => typed.output.fill(0)),
+    )
   })
 
-  mount('unlock', (request, caller) => {
+  mount('unlock', async (request, caller) => {
     const body = request.body as UnlockBody
-    if ('passphrase' in body) return keeper.call('unlock', caller, { passphrase: utf8(body.passphrase) })
-    return keeper.call('unlock', caller, { pin: utf8(body.pin), hostShare: readHostShare(body.hostShare) })
+    const cost = (factor: Typed) => () => keeper.call('unlockCost', caller, { factor })
+    if ('passphrase' in body) {
+      const passphrase = await stretcher.existing(caller, 'passphrase', body.passphrase, cost('passphrase'))
+      return keeper.call('unlock', caller, { passphrase }).finally(() => passphrase.fill(0))
+    }
+    const hostShare = readHostShare(body.hostShare)
+    const pin = await stretcher.existing(caller, 'pin', body.pin, cost('pin'))
+    return keeper.call('unlock', caller, { pin, hostShare }).finally(() => {
+      for (const secret of [pin, hostShare]) secret.fill(0)
+    })
   })
 
   mount('lock', (_request, caller) => keeper.call('lock', caller, {}))
-}
-
-/** Typed secrets travel on as bytes, which can be zeroed. */
-export function utf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text)
 }
 
 /** @throws ClavigerError `malformed-request` for text that is not 32 bytes in base64url */

@@ -8,9 +8,10 @@
 
 import { createHash } from 'node:crypto'
 import { gcmsiv } from '@noble/ciphers/aes.js'
-import { bytesOf, type CborValue, decodeCbor, encodeCbor, fieldsOf, textLike, uintIn } from './cbor.ts'
+import { decodeCanonicalCbor, encodeCbor } from '../../../protocol/cbor.ts'
+import { bytes, integer, list, map, type Of, type Shape } from '../../ipc/shape.ts'
 import { damaged, KeystoreError, malformed } from './errors.ts'
-import { NONCE_BYTES, type Slot, slotFromCbor, slotToCbor, TAG_BYTES } from './slots.ts'
+import { NONCE_BYTES, Slot, TAG_BYTES } from './slots.ts'
 
 /** What can be read while the keystore is locked. */
 export interface Header {
@@ -35,7 +36,7 @@ export interface KeystoreFile {
 export const MAX_HEADER_BYTES = 65_536
 export const MAX_FILE_BYTES = 16_777_216
 const MAX_SLOTS = 64
-const VERSION = 1
+const VERSION = 1 as const
 const MAGIC = Buffer.from('CLVKS1\n')
 const PREFIX_BYTES = MAGIC.length + 4
 const CHECK_BYTES = 32
@@ -44,6 +45,25 @@ const NAMESPACE = /^[a-z0-9][a-z0-9.-]{0,31}$/
 /** Endings of the files that stand beside a keystore: a namespace that had one would collide with another's files. */
 const RESERVED = /\.(new|previous|outgoing|tries|lock)$|\.lock\./
 const PUBLIC_NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/
+const MAX_DEPTH = 8
+
+const Public: Shape<Record<string, Uint8Array>> = (value): value is Record<string, Uint8Array> =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.getPrototypeOf(value) === Object.prototype &&
+  Object.entries(value).every(([name, item]) => PUBLIC_NAME.test(name) && bytes(MAX_HEADER_BYTES)(item))
+
+const HeaderFields = map({
+  version: (value: unknown): value is typeof VERSION => value === VERSION,
+  namespace: (value: unknown): value is string => typeof value === 'string' && NAMESPACE.test(value),
+  generation: (value: unknown): value is number => integer()(value) && value > 0,
+  epoch: integer(),
+  public: Public,
+  slots: list(Slot, MAX_SLOTS),
+  stateLength: integer(MAX_FILE_BYTES),
+  check: bytes(CHECK_BYTES, CHECK_BYTES),
+})
+type HeaderFields = Of<typeof HeaderFields>
 
 /** @throws malformed-request unless the name can be a namespace and a file name */
 export function assertNamespace(name: string): void {
@@ -66,9 +86,8 @@ export function sealFile(
   nonce: Uint8Array,
 ): Uint8Array {
   const size = state.length
-  const fields = headerToCbor(header, size)
-  fields.set('check', checksum(fields))
-  const headerBytes = encodeCbor(fields)
+  const fields = fieldsOf(header, size)
+  const headerBytes = encodeCbor({ ...fields, check: checksum(fields) })
   if (headerBytes.length > MAX_HEADER_BYTES) {
     throw new KeystoreError('too-large', 'the keystore header is too large')
   }
@@ -95,7 +114,7 @@ export function parseFile(bytes: Uint8Array): KeystoreFile {
   const nonceAt = PREFIX_BYTES + length
   if (nonceAt + NONCE_BYTES + TAG_BYTES > bytes.length) throw damaged('the file is cut short')
   const headerBytes = bytes.slice(PREFIX_BYTES, nonceAt)
-  const { header, stateLength } = headerFromCbor(decodeCbor(headerBytes))
+  const { header, stateLength } = readHeader(headerBytes)
   const sealed = bytes.slice(nonceAt + NONCE_BYTES)
   if (sealed.length !== stateLength + TAG_BYTES)
     throw damaged('the file is cut short or has bytes behind its end')
@@ -115,59 +134,47 @@ export function openState(file: KeystoreFile, dataKey: Uint8Array): Uint8Array {
   }
 }
 
-function headerToCbor(header: Header, stateLength: number): Map<string, CborValue> {
-  assertNamespace(header.namespace)
-  for (const name of header.public.keys()) {
-    if (!PUBLIC_NAME.test(name)) throw malformed('the name of a public value is not allowed')
+/** The header as the file holds it, without the checksum. */
+function fieldsOf(header: Header, stateLength: number): Omit<HeaderFields, 'check'> {
+  const { namespace, generation, epoch, slots } = header
+  const fields = {
+    version: VERSION,
+    namespace,
+    generation,
+    epoch,
+    public: Object.fromEntries(header.public),
+    slots: [...slots],
+    stateLength,
   }
-  const ids = new Set(header.slots.map(slot => slot.id))
-  if (ids.size < 1 || ids.size > MAX_SLOTS || ids.size !== header.slots.length) {
-    throw malformed(`a keystore has 1 to ${MAX_SLOTS} slots of different ids`)
-  }
-  for (const number of [header.generation, header.epoch]) {
-    if (!Number.isSafeInteger(number) || number < 0)
-      throw malformed('the generation or epoch is not a number')
-  }
-  return new Map<string, CborValue>([
-    ['version', VERSION],
-    ['namespace', header.namespace],
-    ['generation', header.generation],
-    ['epoch', header.epoch],
-    ['public', new Map(header.public)],
-    ['slots', header.slots.map(slotToCbor)],
-    ['stateLength', stateLength],
-  ])
+  assertNamespace(namespace)
+  if (!HeaderFields({ ...fields, check: new Uint8Array(CHECK_BYTES) }) || !haveDifferentIds(slots))
+    throw malformed(
+      `a keystore has 1 to ${MAX_SLOTS} slots of different ids, and public values with short names`,
+    )
+  return fields
 }
 
-function headerFromCbor(value: CborValue): { header: Header; stateLength: number } {
-  const names = ['version', 'namespace', 'generation', 'epoch', 'public', 'slots', 'stateLength', 'check']
-  const [version, namespace, generation, epoch, publicValues, slots, stateLength, check] = fieldsOf(
-    value,
-    ...names,
-  )
-  uintIn(version, VERSION, VERSION)
-  const unchecked = new Map(value as Map<string, CborValue>)
-  unchecked.delete('check')
-  if (Buffer.compare(bytesOf(check, CHECK_BYTES), checksum(unchecked)) !== 0) {
+/** @throws keystore-damaged */
+function readHeader(headerBytes: Uint8Array): { header: Header; stateLength: number } {
+  let fields: unknown
+  try {
+    fields = decodeCanonicalCbor(headerBytes, MAX_DEPTH)
+  } catch (cause) {
+    throw damaged('the header is not canonical CBOR', cause)
+  }
+  if (!HeaderFields(fields) || !haveDifferentIds(fields.slots))
+    throw damaged('the header has an unknown form')
+  const { version: _, check, stateLength, ...header } = fields
+  if (Buffer.compare(check, checksum({ version: VERSION, ...header, stateLength })) !== 0)
     throw damaged('the checksum of the header is wrong')
-  }
-  if (!(publicValues instanceof Map)) throw damaged('the public values are not a map')
-  if (!Array.isArray(slots) || slots.length < 1 || slots.length > MAX_SLOTS) {
-    throw damaged('the slots are not a list of an allowed length')
-  }
-  const header: Header = {
-    namespace: textLike(namespace, NAMESPACE),
-    generation: uintIn(generation, 1, Number.MAX_SAFE_INTEGER),
-    epoch: uintIn(epoch, 0, Number.MAX_SAFE_INTEGER),
-    public: new Map([...publicValues].map(([name, bytes]) => [textLike(name, PUBLIC_NAME), bytesOf(bytes)])),
-    slots: slots.map(slotFromCbor),
-  }
-  if (new Set(header.slots.map(slot => slot.id)).size !== header.slots.length)
-    throw damaged('a slot is there twice')
-  return { header, stateLength: uintIn(stateLength, 0, MAX_FILE_BYTES) }
+  return { header: { ...header, public: new Map(Object.entries(header.public)) }, stateLength }
+}
+
+function haveDifferentIds(slots: readonly Slot[]): boolean {
+  return slots.length > 0 && new Set(slots.map(({ id }) => id)).size === slots.length
 }
 
 /** SHA-256 of the header's encoding without its `check` field. */
-function checksum(fields: Map<string, CborValue>): Uint8Array {
+function checksum(fields: Omit<HeaderFields, 'check'>): Uint8Array {
   return createHash('sha256').update(encodeCbor(fields)).digest()
 }

@@ -5,95 +5,54 @@
  * Operations run one after the other, except `lock`, which takes effect at once.
  */
 
-import { randomBytes } from 'node:crypto'
-import { damaged, KeystoreError, malformed, UnlockError } from './errors.ts'
-import type { Factor, FactorType } from './factors.ts'
-import {
-  assertNamespace,
-  type Header,
-  type KeystoreFile,
-  MAX_FILE_BYTES,
-  openState,
-  parseFile,
-  sealFile,
-} from './format.ts'
-import { acquireLock, type ExclusiveLock, linuxProcesses, type ProcessTable } from './lock.ts'
-import {
-  attempt,
-  createFile,
-  type FileNames,
-  fileNames,
-  ReplaceError,
-  readIfPresent,
-  replaceFile,
-  settle,
-} from './replacement.ts'
+import { checkFactors, withoutDestroyed } from './check.ts'
+import { KeystoreError, UnlockError } from './errors.ts'
+import { type Argon2Parameters, type Factor, isStretched } from './factors.ts'
+import { Generations } from './generations.ts'
+import { acquireLock, type ExclusiveLock } from './lock.ts'
+import { type FullPlace, type KeystorePlace, withDefaults } from './place.ts'
+import { attempt } from './replacement.ts'
 import {
   DATA_KEY_BYTES,
   hasPin,
   makeSlot,
   type NewSlot,
-  NONCE_BYTES,
-  normaliseAll,
-  openSlot,
-  type RandomBytes,
   type Slot,
-  type SlotKind,
+  type SlotSummary,
+  summaryOf,
 } from './slots.ts'
-import type { Storage } from './storage.ts'
-import { journalTries, type TryCounter } from './tries.ts'
-
-/** Where a keystore is and what it uses of the world. */
-export interface KeystorePlace {
-  /** The directory of the keystore files, of which several namespaces may be in one. */
-  storage: Storage
-  namespace: string
-  /** Default: the process table of Linux. */
-  processes?: ProcessTable
-  /** Default: the system's random generator. */
-  random?: RandomBytes
-  /** Default: a journal beside the keystore. */
-  tries?: TryCounter
-}
 
 /** The content of a new keystore. */
 export interface NewKeystore {
   /** Encoded by the caller, who zeroes it. */
   state: Uint8Array
-  slots: NewSlot[]
+  slots: readonly NewSlot[]
   epoch?: number
   public?: ReadonlyMap<string, Uint8Array>
 }
 
-/** Header fields that a save may change. */
-export type HeaderChange = Partial<Pick<Header, 'epoch' | 'public'>>
-
-/** What may be told about a slot to anyone who can read the file. */
-export interface SlotSummary {
-  id: string
-  kind: SlotKind
-  factors: FactorType[]
+/** Slots that change together with the state. */
+export interface SlotChanges {
+  /** Added, or put in the place of the slot of the same id, with no wrong tries. */
+  put?: readonly NewSlot[]
+  /** Ids of slots to remove; those that are not there are ignored. */
+  remove?: readonly string[]
 }
 
 export class Keystore {
-  readonly #place: Required<KeystorePlace>
-  readonly #names: FileNames
+  readonly #place: FullPlace
   readonly #lock: ExclusiveLock
-  #header: Header
-  /** The highest generation that may be on the disk, also after a write that failed half-way. */
-  #highest: number
+  readonly #generations: Generations
   #dataKey: Uint8Array | undefined
   /** Counts calls of `lock`, so that an unlock that was under way does not undo one. */
   #locks = 0
   #closed = false
   #tail: Promise<unknown> = Promise.resolve()
 
-  private constructor(place: Required<KeystorePlace>, lock: ExclusiveLock, header: Header) {
+  private constructor(place: FullPlace, lock: ExclusiveLock, generations: Generations) {
     this.#place = place
-    this.#names = fileNames(place.namespace)
     this.#lock = lock
-    this.#header = header
-    this.#highest = header.generation
+    this.#generations = generations
   }
 
   /**
@@ -104,25 +63,14 @@ export class Keystore {
    */
   static async create(place: KeystorePlace, content: NewKeystore): Promise<Keystore> {
     const full = withDefaults(place)
-    const { storage, namespace, processes, random } = full
-    const names = fileNames(namespace)
-    const ids = content.slots.map(slot => slot.id)
-    if (ids.length === 0 || new Set(ids).size !== ids.length)
-      throw malformed('a keystore needs slots of different ids')
+    const { storage, namespace, processes, random, floor } = full
     const lock = await acquireLock(storage, namespace, processes, random)
     const dataKey = Uint8Array.from(random(DATA_KEY_BYTES))
     try {
-      for (const name of [names.current, names.previous, names.outgoing]) {
-        if ((await readIfPresent(storage, name, MAX_FILE_BYTES)) !== null) {
-          throw new KeystoreError('wrong-state', `there is a keystore in the way: ${name}`)
-        }
-      }
-      const slots: Slot[] = []
-      for (const slot of content.slots) slots.push(await makeSlot(namespace, slot, () => dataKey, random))
-      const { epoch = 0, public: publicValues = new Map() } = content
-      const header = { namespace, generation: 1, epoch, public: new Map(publicValues), slots }
-      await createFile(storage, names, sealFile(header, dataKey, content.state, random(NONCE_BYTES)))
-      const keystore = new Keystore(full, lock, header)
+      const slots = content.slots.map(slot => makeSlot(namespace, slot, dataKey, random, floor))
+      const header = { namespace, epoch: content.epoch ?? 0, public: new Map(content.public), slots }
+      const generations = await Generations.create(full, header, dataKey, content.state)
+      const keystore = new Keystore(full, lock, generations)
       keystore.#dataKey = dataKey
       return keystore
     } catch (error) {
@@ -133,54 +81,37 @@ export class Keystore {
   }
 
   /**
-   * Takes the lock and reads the header; needs no secret. Cleans up what a crash left behind.
+   * Takes the lock and reads the header; needs no secret.
    *
-   * @throws keystore-busy with the pid of the process that has it
-   * @throws keystore-damaged, leaving every file as it is; the hint names an older generation that is whole
-   * @throws wrong-state if the namespace has no keystore
-   * @throws storage-failed
+   * @throws keystore-busy with the pid of the process that has it; else as `Generations.load`
    */
   static async load(place: KeystorePlace): Promise<Keystore> {
     const full = withDefaults(place)
-    const { storage, namespace, processes, random } = full
-    const names = fileNames(namespace)
-    const lock = await acquireLock(storage, namespace, processes, random)
+    const lock = await acquireLock(full.storage, full.namespace, full.processes, full.random)
     try {
-      const { header } = await readCurrent(storage, names, namespace)
-      // A check that generation and epoch are not lower than the audit log has seen belongs here, and nowhere else.
-      await settle(storage, names, name => generationOf(storage, name, namespace))
-      await attempt(() => storage.unlink(`${namespace}.tries.new`))
-      return new Keystore(full, lock, header)
+      return new Keystore(full, lock, await Generations.load(full))
     } catch (error) {
       await lock.release()
       throw error
     }
   }
 
-  get namespace(): string {
-    return this.#header.namespace
-  }
-
   get generation(): number {
-    return this.#header.generation
+    return this.#generations.header.generation
   }
 
   get epoch(): number {
-    return this.#header.epoch
+    return this.#generations.header.epoch
   }
 
   /** Readable while locked. Authenticated only once the keystore has been unlocked. */
   get public(): ReadonlyMap<string, Uint8Array> {
-    return this.#header.public
+    return this.#generations.header.public
   }
 
   /** Readable while locked. Authenticated only once the keystore has been unlocked. */
   get slots(): SlotSummary[] {
-    return this.#header.slots.map(({ id, kind, factors }) => ({
-      id,
-      kind,
-      factors: factors.map(f => f.type),
-    }))
+    return this.#generations.header.slots.map(summaryOf)
   }
 
   get isUnlocked(): boolean {
@@ -188,90 +119,76 @@ export class Keystore {
   }
 
   /**
+   * How what is typed for a slot must be stretched. Needs no secret.
+   *
+   * @throws unlock-refused if there is no such slot, slot-destroyed, storage-failed
+   */
+  stretching(slotId: string): Promise<Argon2Parameters> {
+    return this.#exclusively(async () => {
+      const slot = this.#slot(slotId)
+      if (hasPin(slot) && (await this.#place.tries.isDestroyed(slot))) throw new UnlockError('slot-destroyed')
+      const { m, t, p, salt } = slot.factors.find(isStretched)!
+      return { m, t, p, salt }
+    })
+  }
+
+  /**
    * Opens the state with the factors of one slot, in the order of {@link slots}.
    *
    * @returns the state; the caller zeroes it
-   * @throws unlock-refused if any factor is wrong, or the slot or its list of factors is another
-   * @throws slot-destroyed after {@link MAX_TRIES} wrong tries of a slot with a PIN
-   * @throws malformed-request for a factor that can be no factor; this is not counted as a try
-   * @throws keystore-damaged, storage-failed, wrong-state
+   * @throws unlock-refused if there is no such slot; else as {@link checkFactors}
+   * @throws wrong-state if it was locked meanwhile
+   * @throws keystore-damaged, storage-failed
    */
-  unlock(slotId: string, factors: Factor[]): Promise<Uint8Array> {
+  unlock(slotId: string, factors: readonly Factor[]): Promise<Uint8Array> {
     const locks = this.#locks
     return this.#exclusively(async () => {
-      const { storage, namespace } = this.#place
-      const slot = this.#header.slots.find(({ id }) => id === slotId)
-      if (slot === undefined) throw new UnlockError('unlock-refused')
-      const expected = slot.factors.map(factor => factor.type).join(', ')
-      if (factors.map(factor => factor.type).join(', ') !== expected) {
-        throw new UnlockError('unlock-refused', undefined, {
-          hint: `this slot takes ${expected}, in this order`,
-        })
-      }
-      const secrets = normaliseAll(factors)
-      let dataKey: Uint8Array | undefined
+      const slot = this.#slot(slotId)
+      const { namespace, tries } = this.#place
+      const dataKey = await checkFactors(namespace, slot, factors, tries)
+      let state: Uint8Array | undefined
       try {
-        dataKey = await this.#check(slot, secrets)
-        const file = await readCurrent(storage, this.#names, namespace)
-        if (file.header.generation < this.generation)
-          throw damaged('the file is older than the one that was loaded')
-        const state = openState(file, dataKey)
-        if (this.#locks !== locks) {
-          state.fill(0)
-          throw new UnlockError('wrong-state', 'the keystore was locked meanwhile')
-        }
-        this.#dataKey?.fill(0)
-        this.#dataKey = dataKey
-        dataKey = undefined
-        this.#header = file.header
-        this.#highest = Math.max(this.#highest, file.header.generation)
-        await this.#forgetDestroyed(slot, state)
+        state = await this.#generations.open(() => dataKey)
+        this.#replaceKey(dataKey)
+        if (this.#locks === locks) await this.#forgetDestroyed(slot, state)
+        if (this.#locks !== locks) throw new UnlockError('wrong-state', 'the keystore was locked meanwhile')
         return state
-      } finally {
-        dataKey?.fill(0)
-        for (const secret of secrets) secret.fill(0)
+      } catch (error) {
+        state?.fill(0)
+        if (this.#dataKey === dataKey) this.#replaceKey(undefined)
+        dataKey.fill(0)
+        throw error
       }
     })
   }
 
   /**
-   * Writes a new state as the next generation.
-   *
-   * @param state copied nowhere; the caller zeroes it
-   * @throws storage-failed; the old generation is still there, on disk and in this object
-   * @throws wrong-state while locked, too-large, malformed-request
-   */
-  save(state: Uint8Array, change: HeaderChange = {}): Promise<void> {
-    return this.#exclusively(() => this.#write({ ...this.#header, ...change }, state))
-  }
-
-  /**
-   * Changes state and slots together, in one generation.
+   * Writes the next generation, with another state and other slots. The data key stays the same, so a copy of an older
+   * file still opens with a slot that was removed.
    *
    * @param change gets the state as it is in the file and returns the next one; both are zeroed here
-   * @param slots `put` adds a slot or takes the place of the one of the same id; `remove` ignores ids that are not there
-   * @throws what `change` throws, and as {@link save}
+   * @throws what `change` throws
+   * @throws storage-failed; the generation before is still there, on disk and in this object
+   * @throws wrong-state if locked before the next generation was sealed
+   * @throws malformed-request for a slot that is not allowed, and if none would be left
+   * @throws too-large, keystore-damaged
    */
   update(
     change: (state: Uint8Array) => Uint8Array,
-    slots: { put?: readonly NewSlot[]; remove?: readonly string[] } = {},
+    { put = [], remove = [] }: SlotChanges = {},
   ): Promise<void> {
     return this.#exclusively(async () => {
-      const { storage, namespace } = this.#place
-      const { put = [], remove = [] } = slots
+      const { namespace, random, floor } = this.#place
       this.#key()
-      const made = await Promise.all(put.map(request => this.#make(request)))
-      const gone = new Set([...remove, ...made.map(({ id }) => id)])
-      const file = await readCurrent(storage, this.#names, namespace)
-      if (file.header.generation !== this.#header.generation) {
-        throw new KeystoreError('storage-failed', 'an earlier write left another generation on the disk')
-      }
-      const state = openState(file, this.#key())
+      const state = await this.#generations.open(() => this.#key())
       let next: Uint8Array | undefined
       try {
+        const { header } = this.#generations
+        const made = put.map(slot => makeSlot(namespace, slot, this.#key(), random, floor))
+        const gone = new Set([...remove, ...made.map(({ id }) => id)])
+        const slots = [...header.slots.filter(({ id }) => !gone.has(id)), ...made]
         next = change(state)
-        const kept = this.#header.slots.filter(({ id }) => !gone.has(id))
-        await this.#write({ ...this.#header, slots: [...kept, ...made] }, next)
+        await this.#generations.write({ ...header, slots }, this.#key(), next)
       } finally {
         state.fill(0)
         next?.fill(0)
@@ -279,42 +196,10 @@ export class Keystore {
     })
   }
 
-  /** Adds a way to unlock. @throws malformed-request if the id is taken; else as {@link save} */
-  addSlot(request: NewSlot): Promise<void> {
-    return this.#changeSlots(async slots => {
-      if (slots.some(({ id }) => id === request.id)) throw malformed('a slot of this id exists')
-      return [...slots, await this.#make(request)]
-    })
-  }
-
-  /**
-   * Removes a way to unlock. The data key stays the same, so a copy of an older file still opens with the removed slot.
-   *
-   * @throws unknown-name, malformed-request for the last slot; else as {@link save}
-   */
-  removeSlot(id: string): Promise<void> {
-    return this.#changeSlots(async slots => {
-      const rest = slots.filter(slot => slot.id !== id)
-      if (rest.length === slots.length) throw new KeystoreError('unknown-name', 'there is no slot of this id')
-      if (rest.length === 0) throw malformed('the last slot cannot be removed')
-      return rest
-    })
-  }
-
-  /** Puts a slot in the place of the one of the same id, with no wrong tries. @throws unknown-name; else as {@link save} */
-  replaceSlot(request: NewSlot): Promise<void> {
-    return this.#changeSlots(async slots => {
-      const at = slots.findIndex(({ id }) => id === request.id)
-      if (at < 0) throw new KeystoreError('unknown-name', 'there is no slot of this id')
-      return slots.with(at, await this.#make(request))
-    })
-  }
-
-  /** Forgets the data key, at once: what is under way and needs the key fails with wrong-state. */
+  /** Forgets the data key, at once. A generation that is already sealed is still written. */
   lock(): void {
     this.#locks += 1
-    this.#dataKey?.fill(0)
-    this.#dataKey = undefined
+    this.#replaceKey(undefined)
   }
 
   /** Locks, waits for what is under way, and gives the exclusive lock back. */
@@ -326,81 +211,23 @@ export class Keystore {
     if (!wasClosed) await this.#lock.release()
   }
 
-  /** The data key of a slot whose factors are right. */
-  async #check(slot: Slot, secrets: Uint8Array[]): Promise<Uint8Array> {
-    const { namespace, tries } = this.#place
-    if (!hasPin(slot)) {
-      const dataKey = await openSlot(namespace, slot, secrets)
-      if (dataKey === null) throw new UnlockError('unlock-refused')
-      return dataKey
-    }
-    const left = await tries.begin(slot)
-    const dataKey = await openSlot(namespace, slot, secrets)
-    if (dataKey === null) {
-      if (left === 0) await attempt(() => tries.destroy(slot))
-      const hint = left === 0 ? 'no tries are left: the slot is destroyed' : `${left} tries are left`
-      throw new UnlockError('unlock-refused', undefined, { hint })
-    }
-    try {
-      await tries.succeed(slot)
-      return dataKey
-    } catch (error) {
-      dataKey.fill(0)
-      throw error
-    }
-  }
-
   /** Removes destroyed slots from the file and their records from the journal. What fails is done at the next unlock. */
   async #forgetDestroyed(used: Slot, state: Uint8Array): Promise<void> {
     const { tries } = this.#place
+    const { header } = this.#generations
     await attempt(async () => {
-      const destroyed = new Set<Slot>()
-      for (const slot of this.#header.slots) {
-        if (hasPin(slot) && slot.id !== used.id && (await tries.isDestroyed(slot))) destroyed.add(slot)
-      }
-      const slots = this.#header.slots.filter(slot => !destroyed.has(slot))
-      if (destroyed.size > 0) await this.#write({ ...this.#header, slots }, state)
+      const slots = await withoutDestroyed(header.slots, used, tries)
+      if (slots.length < header.slots.length)
+        await this.#generations.write({ ...header, slots }, this.#key(), state)
       await tries.compact(slots.filter(hasPin))
     })
   }
 
-  #make(request: NewSlot): Promise<Slot> {
-    const { namespace, random } = this.#place
-    return makeSlot(namespace, request, () => this.#key(), random)
-  }
-
-  #changeSlots(change: (slots: readonly Slot[]) => Promise<readonly Slot[]>): Promise<void> {
-    return this.#exclusively(async () => {
-      const { storage, namespace } = this.#place
-      this.#key()
-      const slots = await change(this.#header.slots)
-      const file = await readCurrent(storage, this.#names, namespace)
-      if (file.header.generation !== this.#header.generation) {
-        throw new KeystoreError('storage-failed', 'an earlier write left another generation on the disk')
-      }
-      const state = openState(file, this.#key())
-      try {
-        await this.#write({ ...this.#header, slots }, state)
-      } finally {
-        state.fill(0)
-      }
-    })
-  }
-
-  /** Seals and writes the next generation. The key is asked for and used without a pause in between. */
-  async #write(content: Header, state: Uint8Array): Promise<void> {
-    const { storage, random } = this.#place
-    const header = { ...content, public: new Map(content.public), generation: this.#highest + 1 }
-    const bytes = sealFile(header, this.#key(), state, random(NONCE_BYTES))
-    try {
-      await replaceFile(storage, this.#names, bytes)
-    } catch (error) {
-      // Two different files must never bear one generation.
-      if (error instanceof ReplaceError && error.mayHaveReplaced) this.#highest = header.generation
-      throw error
-    }
-    this.#header = header
-    this.#highest = header.generation
+  /** @throws unlock-refused */
+  #slot(slotId: string): Slot {
+    const slot = this.#generations.header.slots.find(({ id }) => id === slotId)
+    if (slot === undefined) throw new UnlockError('unlock-refused')
+    return slot
   }
 
   /** @throws wrong-state while locked */
@@ -409,56 +236,15 @@ export class Keystore {
     return this.#dataKey
   }
 
+  #replaceKey(dataKey: Uint8Array | undefined): void {
+    if (this.#dataKey !== dataKey) this.#dataKey?.fill(0)
+    this.#dataKey = dataKey
+  }
+
   #exclusively<T>(operation: () => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(new KeystoreError('wrong-state', 'the keystore is closed'))
     const result = this.#tail.then(operation)
     this.#tail = result.catch(() => {})
     return result
-  }
-}
-
-function withDefaults(place: KeystorePlace): Required<KeystorePlace> {
-  assertNamespace(place.namespace)
-  const { storage, namespace } = place
-  return {
-    processes: linuxProcesses(),
-    random: randomBytes,
-    tries: journalTries(storage, namespace),
-    ...place,
-  }
-}
-
-/** The current file, of the right namespace and in the right shape. */
-async function readCurrent(storage: Storage, names: FileNames, namespace: string): Promise<KeystoreFile> {
-  try {
-    const bytes = await readIfPresent(storage, names.current, MAX_FILE_BYTES)
-    if (bytes === null) throw new KeystoreError('wrong-state', 'there is no keystore')
-    return parseOf(namespace, bytes)
-  } catch (error) {
-    if (!(error instanceof KeystoreError) || error.code === 'storage-failed') throw error
-    const whole: { name: string; generation: number }[] = []
-    for (const name of [names.outgoing, names.previous]) {
-      const generation = await generationOf(storage, name, namespace)
-      if (generation !== null) whole.push({ name, generation })
-    }
-    const [newest] = whole.sort((a, b) => b.generation - a.generation)
-    if (newest === undefined) throw error
-    const hint = `generation ${newest.generation} is whole in ${newest.name}; going back to it undoes what came after`
-    throw new KeystoreError('keystore-damaged', error.message, { cause: error, hint })
-  }
-}
-
-function parseOf(namespace: string, bytes: Uint8Array): KeystoreFile {
-  const file = parseFile(bytes)
-  if (file.header.namespace !== namespace) throw damaged('the keystore is of another namespace')
-  return file
-}
-
-async function generationOf(storage: Storage, name: string, namespace: string): Promise<number | null> {
-  try {
-    const bytes = await readIfPresent(storage, name, MAX_FILE_BYTES)
-    return bytes === null ? null : parseOf(namespace, bytes).header.generation
-  } catch {
-    return null
   }
 }

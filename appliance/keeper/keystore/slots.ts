@@ -8,48 +8,18 @@
 
 import { hkdfSync } from 'node:crypto'
 import { gcmsiv } from '@noble/ciphers/aes.js'
-import { bytesOf, type CborValue, encodeCbor, fieldsOf, textLike, uintIn } from './cbor.ts'
-import { damaged, malformed } from './errors.ts'
+import { encodeCbor } from '../../../protocol/cbor.ts'
+import { bytes, list, map, type Of, type Shape, word } from '../../ipc/shape.ts'
+import { malformed } from './errors.ts'
 import {
-  type Argon2Cost,
-  DEFAULT_COST,
+  assertOutputs,
+  type CostFloor,
+  describe,
   type Factor,
-  type FactorDescription,
-  factorOutput,
-  isAcceptableCost,
-  isTyped,
-  MAX_COST,
-  normalise,
-  SALT_BYTES,
+  FactorDescription,
+  type FactorType,
+  type NewFactor,
 } from './factors.ts'
-
-/** `passphrase`: one passphrase. `staff`: a PIN together with at least one random factor. */
-export type SlotKind = 'passphrase' | 'staff'
-
-/** What the header says of a slot beside the wrapped key; authenticated together with it. */
-export interface SlotDescription {
-  /** e.g. `admin`, `staff/till-1` */
-  id: string
-  kind: SlotKind
-  factors: FactorDescription[]
-}
-
-/** A slot as the header holds it. `wrapped` is nonce (12) ‖ sealed data key (32) ‖ tag (16). */
-export interface Slot extends SlotDescription {
-  wrapped: Uint8Array
-}
-
-/** What is needed to make a slot. */
-export interface NewSlot {
-  id: string
-  kind: SlotKind
-  factors: Factor[]
-  /** Cost of the passphrase or PIN; {@link DEFAULT_COST} if missing. */
-  cost?: Argon2Cost
-}
-
-/** Source of randomness: `n` unpredictable bytes. */
-export type RandomBytes = (n: number) => Uint8Array
 
 export const DATA_KEY_BYTES = 32
 export const NONCE_BYTES = 12
@@ -59,125 +29,95 @@ const MAX_FACTORS = 4
 const INFO = 'claviger/slot/v1'
 const SLOT_ID = /^[a-z0-9][a-z0-9.-]{0,31}(\/[a-z0-9][a-z0-9.-]{0,31})?$/
 
+/** `passphrase`: one passphrase. `staff`: a PIN together with at least one random factor. */
+const SlotKind = word('passphrase', 'staff')
+export type SlotKind = Of<typeof SlotKind>
+
+const SlotId: Shape<string> = (value): value is string => typeof value === 'string' && SLOT_ID.test(value)
+
+const fields = { id: SlotId, kind: SlotKind, factors: list(FactorDescription, MAX_FACTORS) }
+const AnyDescription = map(fields)
+const AnySlot = map({ ...fields, wrapped: bytes(WRAPPED_BYTES, WRAPPED_BYTES) })
+
+/** What the header says of a slot beside the wrapped key; authenticated together with it. */
+export type SlotDescription = Of<typeof AnyDescription>
+
+/** A slot as the header holds it. `wrapped` is nonce (12) ‖ sealed data key (32) ‖ tag (16). */
+export type Slot = Of<typeof AnySlot>
+export const Slot: Shape<Slot> = (value): value is Slot => AnySlot(value) && hasFactorsOfItsKind(value)
+
+/** What is needed to make a slot. */
+export interface NewSlot {
+  /** e.g. `admin`, `staff/till-1` */
+  id: string
+  kind: SlotKind
+  factors: NewFactor[]
+}
+
+/** What may be told about a slot to anyone who can read the file. */
+export interface SlotSummary {
+  id: string
+  kind: SlotKind
+  factors: FactorType[]
+}
+
+export function summaryOf({ id, kind, factors }: Slot): SlotSummary {
+  return { id, kind, factors: factors.map(({ type }) => type) }
+}
+
+/** Source of randomness: `n` unpredictable bytes. */
+export type RandomBytes = (n: number) => Uint8Array
+
 /** True if wrong tries of this slot are counted: a PIN is short enough to be guessed. */
 export function hasPin(slot: SlotDescription): boolean {
   return slot.factors.some(factor => factor.type === 'pin')
 }
 
-/** A slot as a CBOR map; without `wrapped` it is the associated data of the wrapped key. */
-export function slotToCbor(slot: SlotDescription | Slot): Map<string, CborValue> {
-  const map = new Map<string, CborValue>([
-    ['id', slot.id],
-    ['kind', slot.kind],
-    ['factors', slot.factors.map(factor => new Map<string, CborValue>(Object.entries(factor)))],
-  ])
-  if ('wrapped' in slot) map.set('wrapped', slot.wrapped)
-  return map
-}
-
-/** @throws keystore-damaged */
-export function slotFromCbor(value: CborValue): Slot {
-  const [id, kind, factors, wrapped] = fieldsOf(value, 'id', 'kind', 'factors', 'wrapped')
-  if (!Array.isArray(factors) || factors.length > MAX_FACTORS)
-    throw damaged('the factors of a slot are not a list')
-  const slot: Slot = {
-    id: textLike(id, SLOT_ID),
-    kind: textLike(kind, /^(passphrase|staff)$/) as SlotKind,
-    factors: factors.map(factorFromCbor),
-    wrapped: bytesOf(wrapped, WRAPPED_BYTES),
-  }
-  const fault = faultOf(slot)
-  if (fault !== undefined) throw damaged(fault)
-  return slot
-}
-
-function factorFromCbor(value: CborValue): FactorDescription {
-  if (value instanceof Map && value.size === 1) {
-    const [type] = fieldsOf(value, 'type')
-    return { type: textLike(type, /^(host-share|device-secret)$/) as 'host-share' | 'device-secret' }
-  }
-  const [type, m, t, p, salt] = fieldsOf(value, 'type', 'm', 't', 'p', 'salt')
-  const factor = {
-    type: textLike(type, /^(passphrase|pin)$/) as 'passphrase' | 'pin',
-    m: uintIn(m, 1, MAX_COST.m),
-    t: uintIn(t, 1, MAX_COST.t),
-    p: uintIn(p, 1, MAX_COST.p),
-    salt: bytesOf(salt, SALT_BYTES),
-  }
-  if (!isAcceptableCost(factor)) throw damaged('the cost of a slot is out of range')
-  return factor
-}
-
-/** Why a slot may not have this id or these factors; undefined if it may. */
-function faultOf(slot: { id: string; kind: SlotKind; factors: { type: string }[] }): string | undefined {
-  const types = slot.factors.map(factor => factor.type)
-  if (!SLOT_ID.test(slot.id)) return 'the slot id is not allowed'
-  if (new Set(types).size !== types.length) return 'a slot has a factor twice'
-  if (slot.kind === 'passphrase') {
-    return types.length === 1 && types[0] === 'passphrase'
-      ? undefined
-      : 'a passphrase slot has one passphrase'
-  }
-  // A PIN alone can be searched on a copy of the file, where nobody counts tries.
+/** A PIN alone can be searched on a copy of the file, where nobody counts tries. */
+function hasFactorsOfItsKind({ kind, factors }: SlotDescription): boolean {
+  const types = factors.map(factor => factor.type)
+  if (new Set(types).size !== types.length) return false
+  if (kind === 'passphrase') return types.length === 1 && types[0] === 'passphrase'
   return types.includes('pin') && types.length > 1 && !types.includes('passphrase')
-    ? undefined
-    : 'a staff slot has a pin and a host-share or device-secret'
 }
 
 /**
  * Makes a slot that wraps the data key.
  *
- * @param dataKey called after the slow part, so that a key which was locked away meanwhile is not used
  * @throws malformed-request for an id, kind, factor or cost that is not allowed
  */
-export async function makeSlot(
+export function makeSlot(
   namespace: string,
-  request: NewSlot,
-  dataKey: () => Uint8Array,
+  { id, kind, factors }: NewSlot,
+  dataKey: Uint8Array,
   random: RandomBytes,
-): Promise<Slot> {
-  const { id, kind, factors, cost = DEFAULT_COST } = request
-  if (kind !== 'passphrase' && kind !== 'staff') throw malformed('the kind of slot is not known')
-  const fault = faultOf(request)
-  if (fault !== undefined) throw malformed(fault)
-  if (!isAcceptableCost(cost)) throw malformed('the cost of the slot is out of range')
-  const { m, t, p } = cost
-  const description: SlotDescription = {
-    id,
-    kind,
-    factors: factors.map(({ type }) => {
-      if (isTyped(type)) return { type, m, t, p, salt: random(SALT_BYTES) }
-      if (type === 'host-share' || type === 'device-secret') return { type }
-      throw malformed('the factor is not known')
-    }),
-  }
-  const secrets = normaliseAll(factors)
-  let key: Uint8Array | undefined
+  floor: CostFloor,
+): Slot {
+  const description = { id, kind, factors: factors.map(factor => describe(factor, floor)) }
+  if (!AnyDescription(description)) throw malformed('the id, kind or factors of the slot are not allowed')
+  if (!hasFactorsOfItsKind(description))
+    throw malformed('a slot has one passphrase, or a pin and a host-share or device-secret')
+  assertOutputs(factors)
+  const key = wrappingKey(namespace, id, factors)
   try {
-    key = await wrappingKey(namespace, description, secrets)
     const nonce = random(NONCE_BYTES)
-    const sealed = gcmsiv(key, nonce, encodeCbor(slotToCbor(description))).encrypt(dataKey())
+    const sealed = gcmsiv(key, nonce, encodeCbor(description)).encrypt(dataKey)
     return { ...description, wrapped: Buffer.concat([nonce, sealed]) }
   } finally {
-    for (const secret of secrets) secret.fill(0)
-    key?.fill(0)
+    key.fill(0)
   }
 }
 
 /**
  * The data key of a slot, or `null` if any factor is wrong. To be zeroed by the caller.
  *
- * @param secrets from {@link normaliseAll}, in the order of the slot's factors; zeroed by the caller
+ * @param factors of the types that the slot lists, in its order
  */
-export async function openSlot(
-  namespace: string,
-  slot: Slot,
-  secrets: Uint8Array[],
-): Promise<Uint8Array | null> {
+export function openSlot(namespace: string, slot: Slot, factors: readonly Factor[]): Uint8Array | null {
   const { wrapped, ...description } = slot
-  const key = await wrappingKey(namespace, description, secrets)
+  const key = wrappingKey(namespace, slot.id, factors)
   try {
-    const aad = encodeCbor(slotToCbor(description))
+    const aad = encodeCbor(description)
     return gcmsiv(key, wrapped.slice(0, NONCE_BYTES), aad).decrypt(wrapped.slice(NONCE_BYTES))
   } catch {
     return null
@@ -186,41 +126,17 @@ export async function openSlot(
   }
 }
 
-/**
- * Normalises each factor into a fresh copy; if one is malformed, the copies made so far are zeroed.
- *
- * @throws malformed-request
- */
-export function normaliseAll(factors: Factor[]): Uint8Array[] {
-  const secrets: Uint8Array[] = []
-  try {
-    for (const factor of factors) secrets.push(normalise(factor))
-    return secrets
-  } catch (error) {
-    for (const secret of secrets) secret.fill(0)
-    throw error
-  }
-}
-
 /** HKDF-SHA256 (RFC 5869) over the factor outputs in order, bound to the slot's id and namespace. */
-async function wrappingKey(
-  namespace: string,
-  description: SlotDescription,
-  secrets: Uint8Array[],
-): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let material: Uint8Array | undefined
+function wrappingKey(namespace: string, id: string, factors: readonly Factor[]): Uint8Array {
+  const material = Buffer.concat(
+    factors.flatMap(({ type, output }) => [...framed(Buffer.from(type)), ...framed(output)]),
+  )
   try {
-    for (const [i, factor] of description.factors.entries()) {
-      parts.push(...framed(Buffer.from(factor.type)), ...framed(await factorOutput(factor, secrets[i]!)))
-    }
-    material = Buffer.concat(parts)
-    const names = [description.id, namespace].flatMap(name => framed(Buffer.from(name)))
+    const names = [id, namespace].flatMap(name => framed(Buffer.from(name)))
     const info = Buffer.concat([Buffer.from(INFO), ...names])
     return new Uint8Array(hkdfSync('sha256', material, new Uint8Array(), info, DATA_KEY_BYTES))
   } finally {
-    for (const part of parts) part.fill(0)
-    material?.fill(0)
+    material.fill(0)
   }
 }
 

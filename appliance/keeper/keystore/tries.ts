@@ -7,10 +7,10 @@
  */
 
 import { createHash } from 'node:crypto'
-import { encodeCbor } from './cbor.ts'
+import { encodeCbor } from '../../../protocol/cbor.ts'
 import { KeystoreError, UnlockError } from './errors.ts'
 import { readIfPresent, replaceSmallFile } from './replacement.ts'
-import { type Slot, slotToCbor } from './slots.ts'
+import type { Slot } from './slots.ts'
 import type { Storage } from './storage.ts'
 
 /** Wrong tries after which a slot is destroyed. */
@@ -102,7 +102,7 @@ export function journalTries(storage: Storage, namespace: string): TryCounter {
 export function referenceTo(namespace: string, slot: Slot): Uint8Array {
   const hash = createHash('sha256')
     .update(LABEL)
-    .update(encodeCbor([namespace, slotToCbor(slot)]))
+    .update(encodeCbor([namespace, slot]))
   return hash.digest().subarray(0, REFERENCE_BYTES)
 }
 

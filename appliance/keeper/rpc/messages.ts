@@ -21,10 +21,24 @@ import {
 
 const name: Shape<string> = (value): value is string => isName(value)
 const pin = bytes(32, 32)
-/** What a person types, as UTF-8: bytes, because text cannot be zeroed. */
-const typed = bytes(4096)
+/** 32 bytes that were stretched from what a person typed: what was typed does not come here. */
+const stretched = bytes(32, 32)
 const hostShare = bytes(32, 32)
+/** How it was stretched, Argon2id: `m` in KiB, `t` passes, `p` lanes, salt. */
+const argon2 = {
+  m: integer(1_048_576),
+  t: integer(64),
+  p: integer(16),
+  salt: bytes(16, 16),
+}
 const nothing = map({})
+
+/** Parameters of Argon2id. */
+const Argon2 = map(argon2)
+export type Argon2 = Of<typeof Argon2>
+/** A new passphrase or PIN after stretching. */
+const NewTyped = map({ output: stretched, ...argon2 })
+export type NewTyped = Of<typeof NewTyped>
 
 /** Who asks, as the gate read it from the certificate of the TLS connection. */
 export const Caller = map({
@@ -48,8 +62,10 @@ const Item = tuple<[string, string, string]>(text(131_072), text(255), text(255)
 export const PARAMS = {
   admit: map({ route: word(...routeNames) }),
   status: nothing,
-  provision: map({ passphrase: typed }),
-  unlock: either(map({ passphrase: typed }), map({ pin: typed, hostShare })),
+  provision: map({ passphrase: NewTyped }),
+  /** How the caller's passphrase or PIN must be stretched for {@link unlock}; admitted as that is. */
+  unlockCost: map({ factor: word('passphrase', 'pin') }),
+  unlock: either(map({ passphrase: stretched }), map({ pin: stretched, hostShare })),
   lock: nothing,
   listKeys: nothing,
   showKey: map({ key: name }),
@@ -62,7 +78,7 @@ export const PARAMS = {
     keys: list(name, 64),
     validFor: integer(30 * 86_400),
   }),
-  enrol: map({ certificate, staff: nullable(map({ pin: typed, hostShare })) }),
+  enrol: map({ certificate, staff: nullable(map({ pin: NewTyped, hostShare })) }),
   revoke: map({ name }),
   decrypt: map({ purpose: name, reason: text(255), items: list(Item, MAX_ITEMS) }),
 } satisfies Record<string, Shape<unknown>>
@@ -97,6 +113,7 @@ export interface Results {
   admit: { standing: string }
   status: { state: State; namespace: string; reason: string }
   provision: Issued
+  unlockCost: Argon2
   unlock: { state: State }
   lock: { state: State }
   listKeys: KeyRow[]

@@ -25,7 +25,13 @@ export type Handler = <M extends Method>(
 /** Most requests of one connection that may wait for their answer; further ones wait in the socket. */
 const MAX_PENDING = 256
 
-/** Serves requests on any stream socket. A request that is malformed ends its connection. */
+/** Methods whose results have secret bytes that belong to nobody else: plaintexts, an invitation's secret. */
+const SECRET_RESULTS: ReadonlySet<string> = new Set<Method>(['decrypt', 'invite'])
+
+/**
+ * Serves requests on any stream socket. A request that is malformed ends its connection. The byte strings in the
+ * parameters of a request are zeroed once it is answered: a handler keeps copies.
+ */
 export class RpcServer {
   readonly #handler: Handler
   readonly #greeting: () => { [E in EventName]?: EventParams<E> }
@@ -66,7 +72,8 @@ export class RpcServer {
       if (++pending === MAX_PENDING) socket.pause()
       void this.#answer(message).then(answer => {
         if (pending-- === MAX_PENDING) socket.resume()
-        if (!socket.destroyed) socket.write(answer)
+        if (socket.destroyed) answer.fill(0)
+        else socket.write(answer, () => answer.fill(0))
       })
     })
   }
@@ -76,12 +83,18 @@ export class RpcServer {
       if (!Object.hasOwn(PARAMS, method) || !PARAMS[method as Method](params))
         throw new RpcError('rpc-malformed', 'the parameters of a request have the wrong shape')
       const result = await this.#handler(method as Method, caller, params as Params<Method>)
-      return frame([id, result as unknown as Cbor])
+      try {
+        return frame([id, result as unknown as Cbor])
+      } finally {
+        if (SECRET_RESULTS.has(method)) zeroBytes(result)
+      }
     } catch (error) {
       if (error instanceof ClavigerError)
         return frame([id, null, error.code, error.message, error.hint ?? ''])
       process.stderr.write(`claviger-keeper: ${method} failed: ${(error as Error).stack}\n`)
       return frame([id, null, 'internal', 'the device failed', ''])
+    } finally {
+      zeroBytes(params)
     }
   }
 
@@ -96,4 +109,11 @@ export class RpcServer {
     const server = this.#server
     if (server?.listening) await new Promise(resolve => server.close(resolve))
   }
+}
+
+/** Zeroes every byte string in a message. Its depth is bounded by the decoder. */
+function zeroBytes(value: unknown): void {
+  if (value instanceof Uint8Array) value.fill(0)
+  else if (typeof value === 'object' && value !== null)
+    for (const item of Object.values(value)) zeroBytes(item)
 }
