@@ -1,18 +1,17 @@
 /** Appliances for tests: three real processes, or one in this process whose wire is a pair of streams. */
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Appliance, Patience } from '../../host-agent/client/appliance.ts'
+import { makeCard } from '../../host-agent/client/card.ts'
 import { type ConnectOptions, connectProfile, enrol, provision } from '../../host-agent/client/connect.ts'
-import { administratorCredentials } from '../../host-agent/client/identity.ts'
 import type { Profile } from '../../host-agent/client/profile.ts'
 import { openWire, type Wire } from '../../host-agent/client/wire.ts'
 import type { Role } from '../../protocol/api/routes.ts'
-import { fromBase64url, toBase64url } from '../../protocol/bytes.ts'
+import { fromBase64url } from '../../protocol/bytes.ts'
 import type { Invitation } from '../../protocol/identity/invitation.ts'
 
 export const PASSPHRASE = 'correct horse battery staple'
@@ -26,21 +25,9 @@ export async function temporaryDirectory(): Promise<{ path: string; remove(): Pr
 
 /** Writes `provision.json` and makes the profile of its administrator. */
 export async function flashCard(directory: string, address: string): Promise<Profile> {
-  const administrator = administratorCredentials('default', 'owner')
-  const claim = toBase64url(randomBytes(32))
-  const card = { name: 'test device', administrator: toBase64url(administrator.der), claim }
-  await writeFile(join(directory, 'provision.json'), JSON.stringify(card))
-  const { key, certificate } = administrator
-  return {
-    name: 'owner',
-    role: 'administrator',
-    namespace: 'default',
-    device: '',
-    addresses: [address],
-    key,
-    certificate,
-    claim,
-  }
+  const { provisionJson, profile } = makeCard('owner', 'test device')
+  await writeFile(join(directory, 'provision.json'), provisionJson)
+  return { ...profile, addresses: [address] }
 }
 
 /** What every test appliance offers, whichever wire it is on. */

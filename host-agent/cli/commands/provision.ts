@@ -1,10 +1,8 @@
 /** `claviger provision`: what goes onto the card before the first boot, and making the keystore after it. */
-import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
-import { toBase64url } from '../../../protocol/bytes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
+import { makeCard } from '../../client/card.ts'
 import { provision } from '../../client/connect.ts'
-import { administratorCredentials } from '../../client/identity.ts'
 import { listProfiles, profileDirectory, writeProfile } from '../../client/profile.ts'
 import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { chooseProfile } from '../session.ts'
@@ -68,20 +66,9 @@ async function writeCard(
     throw new UsageError(`${name} cannot be a name`, 'lower-case letters, digits, dots and hyphens')
   if ((await listProfiles(directory)).includes(name))
     throw new UsageError(`this machine has an enrolment ${name} already`, 'choose another name with --as')
-  const { der, key, certificate } = administratorCredentials('default', name)
-  const claim = toBase64url(randomBytes(32))
-  await writeProfile(directory, {
-    name,
-    role: 'administrator',
-    namespace: 'default',
-    device: '',
-    addresses: [],
-    key,
-    certificate,
-    claim,
-  })
-  const card = { name: device, administrator: toBase64url(der), claim }
-  await writeFile(file, `${JSON.stringify(card, null, 2)}\n`, { mode: 0o600 })
+  const { provisionJson, profile } = makeCard(name, device)
+  await writeProfile(directory, profile)
+  await writeFile(file, provisionJson, { mode: 0o600 })
   terminal.print(`${file} is written`)
   terminal.hint('put it on the card, boot the device, then: claviger provision --at ADDRESS')
   return 0

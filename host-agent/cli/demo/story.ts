@@ -1,11 +1,11 @@
 /** The acts of the demo. Each does the real thing, checks what came of it, and returns what there is to tell. */
-import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClavigerError } from '../../../protocol/api/errors.ts'
 import type { DecryptBody } from '../../../protocol/api/schemas.ts'
-import { fromBase64url, toBase64url } from '../../../protocol/bytes.ts'
+import { fromBase64url } from '../../../protocol/bytes.ts'
 import type { Appliance } from '../../client/appliance.ts'
+import { makeCard } from '../../client/card.ts'
 import { connectProfile, enrol, provision } from '../../client/connect.ts'
 import { administratorCredentials } from '../../client/identity.ts'
 import { type Profile, writeProfile } from '../../client/profile.ts'
@@ -34,20 +34,9 @@ function expect(condition: unknown, claim: string): asserts condition {
 /** What flashing a card does: half of the claim onto the card, half onto the administrator's machine. */
 export async function flashCard(stage: Stage): Promise<Profile> {
   await mkdir(stage.data, { recursive: true, mode: 0o700 })
-  const { der, key, certificate } = administratorCredentials('default', 'owner')
-  const claim = toBase64url(randomBytes(32))
-  const card = { name: 'demo device', administrator: toBase64url(der), claim }
-  await writeFile(join(stage.data, 'provision.json'), JSON.stringify(card))
-  return {
-    name: 'owner',
-    role: 'administrator',
-    namespace: 'default',
-    device: '',
-    addresses: [],
-    key,
-    certificate,
-    claim,
-  }
+  const { provisionJson, profile } = makeCard('owner', 'demo device')
+  await writeFile(join(stage.data, 'provision.json'), provisionJson)
+  return profile
 }
 
 /** Provisions the device and makes the key. Returns the administrator's profile and the public key. */
