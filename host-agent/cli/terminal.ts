@@ -8,6 +8,9 @@ import { UsageError } from './command.ts'
 const BAR_WIDTH = 24
 const BAR_PERIOD_MS = 100
 const MAX_SECRET = 4096
+/** C0 and C1 controls but tabs and line ends. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROLS = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)/g
 
 /** A bar on stderr; silent where stderr is no terminal. */
 export interface Progress {
@@ -34,8 +37,18 @@ export class Terminal {
   }
 
   /** Writes to stdout; resolves when there is room for more. */
-  async write(text: string): Promise<void> {
+  async write(text: string | Uint8Array): Promise<void> {
     if (!this.#out.write(text)) await new Promise(resolve => this.#out.once('drain', resolve))
+  }
+
+  /** Whether results go to a screen. */
+  get isScreen(): boolean {
+    return this.#out.isTTY
+  }
+
+  /** Text that strangers chose, as stdout gets it: a screen shows its control characters instead of obeying them. */
+  tame(text: string): string {
+    return this.isScreen ? text.replace(CONTROLS, showControl) : text
   }
 
   /** One JSON document for a machine. */
@@ -113,10 +126,11 @@ export class Terminal {
     })
   }
 
-  /** Starts a progress bar. */
-  progress(label: string): Progress {
+  /** Starts a progress bar, of items or of bytes. */
+  progress(label: string, unit: 'items' | 'bytes' = 'items'): Progress {
     const err = this.#err
     if (!err.isTTY) return { update: () => {}, end: () => {} }
+    const show = unit === 'bytes' ? showBytes : (count: number) => String(Math.round(count))
     const started = performance.now()
     let drawn = Number.NEGATIVE_INFINITY
     return {
@@ -126,7 +140,7 @@ export class Terminal {
         drawn = now
         const rate = done / Math.max((now - started) / 1000, 0.001)
         err.write(
-          `\r\x1b[K${label} ${barOf(done, total)} ${done}${total ? `/${total}` : ''}  ${Math.round(rate)}/s`,
+          `\r\x1b[K${label} ${barOf(done, total)} ${show(done)}${total ? ` of ${show(total)}` : ''}  ${show(rate)}/s`,
         )
       },
       end: () => err.write('\r\x1b[K'),
@@ -138,6 +152,14 @@ function barOf(done: number, total: number | undefined): string {
   if (!total) return ''
   const filled = Math.round((BAR_WIDTH * Math.min(done, total)) / total)
   return `[${'█'.repeat(filled)}${'·'.repeat(BAR_WIDTH - filled)}]`
+}
+
+function showBytes(bytes: number): string {
+  return bytes < 999_500 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
+}
+
+function showControl(control: string): string {
+  return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`
 }
 
 /** The first line that a file descriptor gives. */
