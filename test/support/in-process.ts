@@ -1,12 +1,13 @@
 /** The whole appliance in this process: keeper, RPC over a UNIX socket, app; its wire is a cable in memory. */
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../appliance/gate/app.ts'
 import { loadDeviceIdentity } from '../../appliance/gate/identity.ts'
 import { Keeper } from '../../appliance/keeper/keeper.ts'
+import { COST_FLOOR } from '../../appliance/keeper/keystore/factors.ts'
 import { directoryStorage, type Storage } from '../../appliance/keeper/keystore/storage.ts'
 import { KeeperClient } from '../../appliance/keeper/rpc/client.ts'
 import { RpcServer } from '../../appliance/keeper/rpc/server.ts'
@@ -37,11 +38,16 @@ export interface InProcess {
 
 /** Options of {@link startInProcess}. */
 export interface InProcessOptions {
-  /** Provisions it too; default true. */
+  /** Provisions it too; default true, unless there are files. */
   provisioned?: boolean
+  /** What is in the keystore's directory before the start, by name. */
+  files?: Record<string, string>
   /** Stands between the keystore and its directory. */
   storage?(real: Storage): Storage
 }
+
+/** KiB: tests have no time for what a passphrase costs. */
+const ARGON2_MEMORY = 64
 
 export const HEALTH = {
   time: 1,
@@ -54,18 +60,20 @@ export const HEALTH = {
 
 /** Starts it on a temporary directory. */
 export async function startInProcess({
-  provisioned = true,
+  files = {},
+  provisioned = Object.keys(files).length === 0,
   storage = real => real,
 }: InProcessOptions = {}): Promise<InProcess> {
   const directory = await temporaryDirectory()
   const data = join(directory.path, 'keystore')
   await mkdir(data)
+  for (const [name, content] of Object.entries(files)) await writeFile(join(data, name), content)
   const card = await flashCard(directory.path, 'memory:')
   const provision = await readProvision(join(directory.path, 'provision.json'))
   const vault = await Vault.load({
     storage: storage(directoryStorage(data)),
     namespace: 'default',
-    cost: { m: 64, t: 3, p: 1 },
+    floor: { ...COST_FLOOR, m: ARGON2_MEMORY },
   })
   let moved = 0
   const clock = () => Date.now() + moved * 1000
@@ -88,6 +96,7 @@ export async function startInProcess({
     claim: provision!.claim,
     name: provision!.name,
     version: 'test',
+    argon2Memory: ARGON2_MEMORY,
     health: () => started.health,
     linkCounters: () => null,
   })
