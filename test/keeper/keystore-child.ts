@@ -10,6 +10,7 @@ import { once } from 'node:events'
 import { Keystore } from '../../appliance/keeper/keystore/keystore.ts'
 import { acquireLock, linuxProcesses } from '../../appliance/keeper/keystore/lock.ts'
 import { directoryStorage, type Storage } from '../../appliance/keeper/keystore/storage.ts'
+import { typed } from './keystore-factors.ts'
 
 const [task, directory = ''] = process.argv.slice(2)
 const storage = directoryStorage(directory)
@@ -37,8 +38,8 @@ if (task === 'die-after-counting') {
   }
   const keystore = await Keystore.load({ storage: mortal, namespace: 'default' })
   await keystore.unlock('staff/till-1', [
-    { type: 'pin', secret: new TextEncoder().encode('2468') },
-    { type: 'host-share', secret: new Uint8Array(32).fill(1) },
+    typed('pin', '2468'),
+    { type: 'host-share', output: new Uint8Array(32).fill(1) },
   ])
   process.stdout.write('unlocked\n')
 }

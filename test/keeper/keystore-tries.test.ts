@@ -4,36 +4,39 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Factor } from '../../appliance/keeper/keystore/factors.ts'
+import type { NewFactor } from '../../appliance/keeper/keystore/factors.ts'
 import { Keystore } from '../../appliance/keeper/keystore/keystore.ts'
 import type { NewSlot } from '../../appliance/keeper/keystore/slots.ts'
 import { directoryStorage } from '../../appliance/keeper/keystore/storage.ts'
 import { encodeRecord, journalTries, MAX_TRIES, tally } from '../../appliance/keeper/keystore/tries.ts'
 import { Disk, processOf } from './keystore-disk.ts'
+import { floor, typed } from './keystore-factors.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
-const cost = { m: 8, t: 1, p: 1 }
-const ADMIN: Factor[] = [{ type: 'passphrase', secret: bytes('correct horse') }]
-const pin = (secret: string): Factor[] => [
-  { type: 'pin', secret: bytes(secret) },
-  { type: 'host-share', secret: new Uint8Array(32).fill(1) },
+const ADMIN = [typed('passphrase', 'correct horse')]
+const pin = (text: string): NewFactor[] => [
+  typed('pin', text),
+  { type: 'host-share', output: new Uint8Array(32).fill(1) },
 ]
 const RIGHT = pin('2468')
 const WRONG = pin('2469')
-const till = (n: number): NewSlot => ({ id: `staff/till-${n}`, kind: 'staff', factors: RIGHT, cost })
+const till = (n: number): NewSlot => ({ id: `staff/till-${n}`, kind: 'staff', factors: RIGHT })
 const content = {
   state: bytes('state'),
-  slots: [{ id: 'admin', kind: 'passphrase' as const, factors: ADMIN, cost }, till(1), till(2)],
+  slots: [{ id: 'admin', kind: 'passphrase' as const, factors: ADMIN }, till(1), till(2)],
 }
 
 let boots = 0
 function place(disk: Disk) {
   boots += 1
-  return { storage: disk.storage(), namespace: 'default', processes: processOf(`boot ${boots}`) }
+  return { storage: disk.storage(), namespace: 'default', floor, processes: processOf(`boot ${boots}`) }
 }
 const first = new Disk()
 await (await Keystore.create(place(first), content)).close()
 const base = first.copy()
+
+/** A change of slots alone. */
+const same = (state: Uint8Array) => state.slice()
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -58,9 +61,11 @@ t.test('When a PIN is wrong 8 times, then the slot is destroyed, and only this o
   }
   await t.rejects(keystore.unlock('staff/till-1', WRONG), { code: 'unlock-refused', hint: /destroyed/ })
   await t.rejects(keystore.unlock('staff/till-1', RIGHT), { code: 'slot-destroyed' })
+  await t.rejects(keystore.stretching('staff/till-1'), { code: 'slot-destroyed' })
   await keystore.close()
   const rebooted = await Keystore.load(place(disk.afterPowerCut(() => false, 0)))
   await t.rejects(rebooted.unlock('staff/till-1', RIGHT), { code: 'slot-destroyed' })
+  await t.rejects(rebooted.stretching('staff/till-1'), { code: 'slot-destroyed' })
   t.ok(await rebooted.unlock('staff/till-2', RIGHT))
   t.same(
     rebooted.slots.map(slot => slot.id),
@@ -80,7 +85,7 @@ t.test('When the PIN is right in time, then the count begins anew', async t => {
 
 t.test('When a wrong share stands beside the right PIN, then it is a try like any other', async t => {
   const keystore = await Keystore.load(place(base.copy()))
-  const share = { type: 'host-share' as const, secret: new Uint8Array(32).fill(9) }
+  const share = { type: 'host-share' as const, output: new Uint8Array(32).fill(9) }
   await t.rejects(keystore.unlock('staff/till-1', [RIGHT[0]!, share]), {
     code: 'unlock-refused',
     hint: '7 tries are left',
@@ -90,7 +95,7 @@ t.test('When a wrong share stands beside the right PIN, then it is a try like an
 t.test('When a passphrase is wrong, then nothing is counted', async t => {
   const disk = base.copy()
   const keystore = await Keystore.load(place(disk))
-  const wrong: Factor[] = [{ type: 'passphrase', secret: bytes('wrong horse') }]
+  const wrong = [typed('passphrase', 'wrong horse')]
   for (let i = 0; i < 10; i++) t.equal(await codeOf(keystore.unlock('admin', wrong)), 'unlock-refused')
   t.equal(disk.names.has('default.tries'), false)
   t.ok(await keystore.unlock('admin', ADMIN))
@@ -104,11 +109,11 @@ t.test('When a destroyed slot is made again under the same id, then it has all i
     keystore.slots.map(slot => slot.id),
     ['admin', 'staff/till-2'],
   )
-  await keystore.addSlot(till(1))
+  await keystore.update(same, { put: [till(1)] })
   t.ok(await keystore.unlock('staff/till-1', RIGHT))
   const other = await Keystore.load(place(await tried(5)))
   await other.unlock('admin', ADMIN)
-  await other.replaceSlot(till(1))
+  await other.update(same, { put: [till(1)] })
   await t.rejects(other.unlock('staff/till-1', WRONG), { code: 'unlock-refused', hint: '7 tries are left' })
 })
 
@@ -195,7 +200,7 @@ t.test(
   'When the process is killed between the count and the check, 8 times, then the slot is destroyed',
   async t => {
     const directory = t.testdir({})
-    const real = { storage: directoryStorage(directory), namespace: 'default' }
+    const real = { storage: directoryStorage(directory), namespace: 'default', floor }
     await (await Keystore.create(real, content)).close()
     const script = new URL('keystore-child.ts', import.meta.url).pathname
     const kill = async () => {

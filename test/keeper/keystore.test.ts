@@ -1,33 +1,43 @@
 /** The keystore as a whole: slots, states, and what a crash or a failing disk leaves (docs/formats/keystore.md). */
 
 import t, { type Test } from 'tap'
-import type { Factor } from '../../appliance/keeper/keystore/factors.ts'
+import type {
+  Argon2Parameters,
+  CostFloor,
+  Factor,
+  NewFactor,
+} from '../../appliance/keeper/keystore/factors.ts'
 import { parseFile } from '../../appliance/keeper/keystore/format.ts'
 import { Keystore } from '../../appliance/keeper/keystore/keystore.ts'
 import type { NewSlot } from '../../appliance/keeper/keystore/slots.ts'
 import { directoryStorage } from '../../appliance/keeper/keystore/storage.ts'
 import { Disk, processOf } from './keystore-disk.ts'
+import { floor, typed } from './keystore-factors.ts'
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (state: Uint8Array) => new TextDecoder().decode(state)
-const cost = { m: 8, t: 1, p: 1 }
-const passphrase = (secret: string): Factor[] => [{ type: 'passphrase', secret: bytes(secret) }]
-const staffFactors = (pin: string, share = 1, device = 2): Factor[] => [
-  { type: 'pin', secret: bytes(pin) },
-  { type: 'host-share', secret: new Uint8Array(32).fill(share) },
-  { type: 'device-secret', secret: new Uint8Array(32).fill(device) },
+const filled = (byte: number) => new Uint8Array(32).fill(byte)
+const passphrase = (text: string): NewFactor[] => [typed('passphrase', text)]
+const staffFactors = (pin: string, share = 1, device = 2): NewFactor[] => [
+  typed('pin', pin),
+  { type: 'host-share', output: filled(share) },
+  { type: 'device-secret', output: filled(device) },
 ]
 const ADMIN = passphrase('correct horse')
 const STAFF = staffFactors('2468')
-const adminSlot: NewSlot = { id: 'admin', kind: 'passphrase', factors: ADMIN, cost }
-const staffSlot: NewSlot = { id: 'staff/till-1', kind: 'staff', factors: STAFF, cost }
+const adminSlot: NewSlot = { id: 'admin', kind: 'passphrase', factors: ADMIN }
+const staffSlot: NewSlot = { id: 'staff/till-1', kind: 'staff', factors: STAFF }
 const certificate = Uint8Array.of(1, 2, 3)
+/** A change to this state, whatever it was. */
+const to = (state: string) => () => bytes(state)
+/** A change of slots alone. The copy, because what a change is given and gives is zeroed. */
+const same = (state: Uint8Array) => state.slice()
 
 let boots = 0
 /** A keystore as a process sees it that has just been started on this disk. */
 function place(disk: Disk, namespace = 'default') {
   boots += 1
-  return { storage: disk.storage(), namespace, processes: processOf(`boot ${boots}`) }
+  return { storage: disk.storage(), namespace, floor, processes: processOf(`boot ${boots}`) }
 }
 
 /** A disk with generation 2, state `old`, and both slots. */
@@ -39,7 +49,7 @@ async function prepared(): Promise<Disk> {
     public: new Map([['ca', certificate]]),
   }
   const keystore = await Keystore.create(place(disk), content)
-  await keystore.save(bytes('old'))
+  await keystore.update(to('old'))
   await keystore.close()
   return disk.copy()
 }
@@ -51,10 +61,28 @@ async function opened(disk: Disk): Promise<Keystore> {
   return keystore
 }
 
+/**
+ * Runs `work` on a keystore that is locked when its storage is asked for the operation with this number.
+ *
+ * @returns how many operations there were
+ */
+async function lockedAt(
+  disk: Disk,
+  at: number,
+  work: (keystore: Keystore) => Promise<void>,
+): Promise<number> {
+  const keystore = await Keystore.load(place(disk))
+  const first = disk.operations.length
+  disk.pause = async () => {
+    if (disk.operations.length - first === at) keystore.lock()
+  }
+  await work(keystore)
+  return disk.operations.length - first
+}
+
 t.test('When a keystore is loaded, then all but the state can be read without a secret', async t => {
   const keystore = await Keystore.load(place(base.copy()))
   t.equal(keystore.isUnlocked, false)
-  t.equal(keystore.namespace, 'default')
   t.equal(keystore.generation, 2)
   t.equal(keystore.epoch, 0)
   t.same(keystore.public.get('ca'), certificate)
@@ -72,7 +100,7 @@ t.test('When the factors are right, then every slot opens the same state', async
 
 t.test('When any one factor is wrong or out of order, then there is one refusal', async t => {
   const [pin, share, device] = STAFF as [Factor, Factor, Factor]
-  const swapped = [pin, { ...share, secret: device.secret }, { ...device, secret: share.secret }]
+  const swapped = [pin, { ...share, output: device.output }, { ...device, output: share.output }]
   const wrong: Record<string, [string, Factor[]]> = {
     passphrase: ['admin', passphrase('correct h0rse')],
     pin: ['staff/till-1', staffFactors('2469')],
@@ -96,48 +124,73 @@ t.test('When any one factor is wrong or out of order, then there is one refusal'
   t.equal(messages.size, 1, 'the message does not tell which factor it was')
 })
 
-t.test('When a passphrase is typed composed or decomposed, then it is the same passphrase', async t => {
-  const disk = new Disk()
-  const slot: NewSlot = { ...adminSlot, factors: passphrase('Schlüsselwart'.normalize('NFD')) }
-  const keystore = await Keystore.create(place(disk), { state: bytes('x'), slots: [slot] })
-  t.equal(text(await keystore.unlock('admin', passphrase('Schlüsselwart'.normalize('NFC')))), 'x')
-  await t.rejects(keystore.unlock('admin', passphrase('Schlusselwart')), { code: 'unlock-refused' })
-})
-
 t.test('When a factor can be no factor, then it is malformed, and no try is counted', async t => {
   const disk = base.copy()
   const keystore = await Keystore.load(place(disk))
-  const notText = { type: 'passphrase' as const, secret: Uint8Array.of(0xff, 0xfe, 0xff, 0xfe, 1, 2, 3, 4) }
-  const sevenCharacters = passphrase('äöüäöüä')
-  for (const factors of [passphrase('1234567'), sevenCharacters, passphrase('x'.repeat(1025)), [notText]]) {
-    await t.rejects(keystore.unlock('admin', factors), { code: 'malformed-request' })
-    const slot = { ...adminSlot, factors }
+  for (const length of [0, 31, 33]) {
+    const wrong = (factors: Factor[], at: number) =>
+      factors.with(at, { ...factors[at]!, output: new Uint8Array(length) })
+    await t.rejects(keystore.unlock('admin', wrong(ADMIN, 0)), { code: 'malformed-request' })
+    for (const at of [0, 1, 2])
+      await t.rejects(keystore.unlock('staff/till-1', wrong(STAFF, at)), { code: 'malformed-request' })
+    const slot = { ...adminSlot, factors: wrong(ADMIN, 0) as NewFactor[] }
     const creation = Keystore.create(place(new Disk()), { state: bytes('x'), slots: [slot] })
     await t.rejects(creation, { code: 'malformed-request' })
-  }
-  const shortShare = [STAFF[0]!, { type: 'host-share' as const, secret: new Uint8Array(31) }, STAFF[2]!]
-  for (const factors of [staffFactors('123'), staffFactors('1'.repeat(65)), shortShare]) {
-    await t.rejects(keystore.unlock('staff/till-1', factors), { code: 'malformed-request' })
   }
   t.equal(disk.names.has('default.tries'), false)
 })
 
+t.test('When factors were presented, then the keystore left them to their owner as they were', async t => {
+  const keystore = await Keystore.load(place(base.copy()))
+  const before = STAFF.map(({ output }) => Uint8Array.from(output))
+  await keystore.unlock('staff/till-1', STAFF)
+  t.same(
+    STAFF.map(({ output }) => output),
+    before,
+  )
+})
+
+t.test('When it is asked how to stretch for a slot, then it tells, and for no such slot refuses', async t => {
+  const keystore = await Keystore.load(place(base.copy()))
+  t.same(await keystore.stretching('admin'), ADMIN[0]!.argon2)
+  t.same(await keystore.stretching('staff/till-1'), STAFF[0]!.argon2)
+  await t.rejects(keystore.stretching('staff/till-2'), { code: 'unlock-refused' })
+})
+
 t.test('When a slot would be weak or ambiguous, then it is not made', async t => {
-  const [pin, share] = STAFF as [Factor, Factor]
-  const bad: Record<string, NewSlot> = {
+  const [pin, share] = STAFF as [NewFactor, NewFactor]
+  const costing = (argon2: Partial<Argon2Parameters>): NewSlot => ({
+    ...adminSlot,
+    factors: [{ ...ADMIN[0]!, argon2: { ...ADMIN[0]!.argon2!, ...argon2 } }],
+  })
+  const bad: Record<string, NewSlot | object> = {
     'a PIN alone': { id: 'a', kind: 'staff', factors: [pin] },
     'a share alone': { id: 'a', kind: 'staff', factors: [share] },
     'a passphrase and more': { id: 'a', kind: 'passphrase', factors: [...ADMIN, share] },
     'a PIN as a passphrase': { id: 'a', kind: 'passphrase', factors: [pin] },
     'a share twice': { id: 'a', kind: 'staff', factors: [pin, share, share] },
     'an odd id': { ...adminSlot, id: '../admin' },
-    'an absurd memory': { ...adminSlot, cost: { m: 1_048_577, t: 1, p: 1 } },
-    'absurd passes': { ...adminSlot, cost: { m: 8, t: 65, p: 1 } },
-    'too little memory for the lanes': { ...adminSlot, cost: { m: 8, t: 1, p: 2 } },
+    'a passphrase that was not stretched': { ...adminSlot, factors: [{ ...ADMIN[0]!, argon2: undefined }] },
+    'a share that was stretched': {
+      ...staffSlot,
+      factors: [pin, { ...share, argon2: pin.argon2 }],
+    },
+    'an unknown factor': { ...staffSlot, factors: [pin, { ...share, type: 'share' as 'host-share' }] },
+    'an unknown kind': { ...adminSlot, kind: 'root' as 'staff' },
+    'an absurd memory': costing({ m: 1_048_577 }),
+    'absurd passes': costing({ t: 65 }),
+    'absurd lanes': costing({ m: 1024, p: 17 }),
+    'no lane': costing({ p: 0 }),
+    'too little memory for the lanes': costing({ m: 8, p: 2 }),
+    'a short salt': costing({ salt: new Uint8Array(15) }),
+    'a cost that is no number': costing({ m: Number.NaN }),
   }
   for (const [what, slot] of Object.entries(bad)) {
-    const creation = Keystore.create(place(new Disk()), { state: bytes('x'), slots: [slot] })
+    const creation = Keystore.create(place(new Disk()), { state: bytes('x'), slots: [slot as NewSlot] })
     await t.rejects(creation, { code: 'malformed-request' }, what)
+    const keystore = await opened(base.copy())
+    const addition = keystore.update(same, { put: [{ ...slot, id: `${(slot as NewSlot).id}-2` } as NewSlot] })
+    await t.rejects(addition, { code: 'malformed-request' }, `${what}, later`)
   }
   await t.rejects(Keystore.create(place(new Disk()), { state: bytes('x'), slots: [] }), {
     code: 'malformed-request',
@@ -170,25 +223,59 @@ t.test('When two namespaces share a directory, then neither opens the other', as
   await t.rejects(Keystore.load(place(disk, 'union')), { code: 'keystore-damaged' })
 })
 
-t.test('When slots are added, replaced and removed, then exactly those that remain open', async t => {
+t.test('When a slot is cheaper to try than the floor, then it is not made', async t => {
+  const make = (argon2: Partial<Argon2Parameters>, at?: CostFloor) => {
+    const factor = { ...ADMIN[0]!, argon2: { ...ADMIN[0]!.argon2!, ...argon2 } }
+    const slot = { ...adminSlot, factors: [factor] }
+    return Keystore.create({ ...place(new Disk()), floor: at }, { state: bytes('x'), slots: [slot] })
+  }
+  await t.rejects(make({ m: 65_535, t: 3 }), { code: 'malformed-request', message: /65536 KiB and 3 passes/ })
+  await t.rejects(make({ m: 65_536, t: 2 }), { code: 'malformed-request' })
+  t.ok(await make({ m: 65_536, t: 3 }), 'the default floor is 64 MiB and three passes')
+  await t.rejects(make({ m: 99, t: 1 }, { m: 100, t: 1 }), { code: 'malformed-request' })
+  t.ok(await make({ m: 100, t: 1 }, { m: 100, t: 1 }))
+})
+
+t.test('When slots are put and removed, then exactly those that remain open', async t => {
   const disk = base.copy()
   const keystore = await opened(disk)
   const second = { ...adminSlot, id: 'admin-2', factors: passphrase('battery staple') }
-  await keystore.addSlot(second)
-  await t.rejects(keystore.addSlot(second), { code: 'malformed-request' })
-  await keystore.replaceSlot({ ...adminSlot, factors: passphrase('changed passphrase') })
-  await keystore.removeSlot('staff/till-1')
-  await t.rejects(keystore.removeSlot('staff/till-1'), { code: 'unknown-name' })
-  await t.rejects(keystore.replaceSlot(staffSlot), { code: 'unknown-name' })
-  t.equal(keystore.generation, 5)
+  const changed = { ...adminSlot, factors: passphrase('changed passphrase') }
+  await keystore.update(same, { put: [second, changed], remove: ['staff/till-1', 'staff/nobody'] })
+  t.equal(keystore.generation, 3, 'it is one generation')
   await keystore.close()
   const again = await Keystore.load(place(disk))
   await t.rejects(again.unlock('admin', ADMIN), { code: 'unlock-refused' })
   await t.rejects(again.unlock('staff/till-1', STAFF), { code: 'unlock-refused' })
   t.equal(text(await again.unlock('admin-2', second.factors)), 'old')
   t.equal(text(await again.unlock('admin', passphrase('changed passphrase'))), 'old')
-  await again.removeSlot('admin')
-  await t.rejects(again.removeSlot('admin-2'), { code: 'malformed-request' }, 'the last way in stays')
+  await t.rejects(
+    again.update(same, { put: [second, second] }),
+    { code: 'malformed-request' },
+    'one id twice',
+  )
+  await again.update(same, { remove: ['admin'] })
+  const last = again.update(same, { remove: ['admin-2'] })
+  await t.rejects(last, { code: 'malformed-request' }, 'the last way in stays')
+  await again.update(same, { put: [adminSlot], remove: ['admin-2'] })
+  t.equal(text(await again.unlock('admin', ADMIN)), 'old')
+})
+
+t.test('When a change throws, then nothing is written, and what it saw is zeroed', async t => {
+  const disk = base.copy()
+  const keystore = await opened(disk)
+  let seen: Uint8Array | undefined
+  const change = (state: Uint8Array) => {
+    seen = state
+    throw new Error('refused')
+  }
+  await t.rejects(keystore.update(change, { remove: ['staff/till-1'] }), /refused/)
+  t.same(seen, new Uint8Array(3))
+  t.equal(keystore.generation, 2)
+  t.same(disk.files().default, base.files().default)
+  const next = bytes('next')
+  await keystore.update(() => next)
+  t.same(next, new Uint8Array(4), 'and so is what it returned')
 })
 
 t.test('When the keystore is locked, closed or absent, then what needs it is refused as such', async t => {
@@ -196,13 +283,8 @@ t.test('When the keystore is locked, closed or absent, then what needs it is ref
   const keystore = await opened(disk)
   keystore.lock()
   t.equal(keystore.isUnlocked, false)
-  for (const act of [
-    () => keystore.save(bytes('x')),
-    () => keystore.addSlot({ ...adminSlot, id: 'b' }),
-    () => keystore.removeSlot('admin'),
-  ]) {
-    await t.rejects(act(), { code: 'wrong-state' })
-  }
+  await t.rejects(keystore.update(to('x')), { code: 'wrong-state' })
+  await t.rejects(keystore.update(same, { remove: ['admin'] }), { code: 'wrong-state' })
   t.equal(text(await keystore.unlock('admin', ADMIN)), 'old')
   await keystore.close()
   await keystore.close()
@@ -213,34 +295,69 @@ t.test('When the keystore is locked, closed or absent, then what needs it is ref
   t.same(disk.files().default, base.files().default)
 })
 
-t.test('When lock is called while work is under way, then the work cannot undo it', async t => {
-  const disk = base.copy()
-  const keystore = await Keystore.load(place(disk))
-  const unlocking = keystore.unlock('admin', ADMIN)
-  keystore.lock()
-  await t.rejects(unlocking, { code: 'wrong-state' })
-  t.equal(keystore.isUnlocked, false)
-  await keystore.unlock('admin', ADMIN)
-  const adding = keystore.addSlot({ ...adminSlot, id: 'b' })
-  keystore.lock()
-  await t.rejects(adding, { code: 'wrong-state' })
-  t.equal(
-    text(await keystore.unlock('admin', ADMIN)),
-    'old',
-    'nothing was sealed under a key that was zeroed',
-  )
+t.test('When it is locked at any step of an unlock, then the unlock cannot undo it', async t => {
+  const healthy = base.copy()
+  healthy.put('default.tries', new Uint8Array(8 * 32))
+  const steps = await lockedAt(healthy, Number.POSITIVE_INFINITY, async keystore => {
+    await keystore.unlock('admin', ADMIN)
+  })
+  t.ok(steps > 5, 'removing the destroyed slot of till-1 is a part of it')
+  for (let at = 0; at < steps; at++) {
+    const disk = base.copy()
+    disk.put('default.tries', new Uint8Array(8 * 32))
+    await lockedAt(disk, at, async keystore => {
+      await t.rejects(keystore.unlock('admin', ADMIN), { code: 'wrong-state' })
+      t.equal(keystore.isUnlocked, false)
+      t.equal(text(await keystore.unlock('admin', ADMIN)), 'old', 'and it can be unlocked again')
+    })
+  }
+})
+
+t.test('When it is locked at any step of an update, then the change is durable or was refused', async t => {
+  const change = (keystore: Keystore) =>
+    keystore.update(to('new'), { remove: ['staff/till-1'] }).then(
+      () => 'done',
+      error => error.code,
+    )
+  const unlocked = async (keystore: Keystore) => {
+    await keystore.unlock('admin', ADMIN)
+  }
+  const before = await lockedAt(base.copy(), Number.POSITIVE_INFINITY, unlocked)
+  const steps = await lockedAt(base.copy(), Number.POSITIVE_INFINITY, async keystore => {
+    await unlocked(keystore)
+    await change(keystore)
+  })
+  const outcomes = new Set<string>()
+  for (let at = before; at < steps; at++) {
+    await lockedAt(base.copy(), at, async keystore => {
+      await unlocked(keystore)
+      const outcome = await change(keystore)
+      outcomes.add(outcome)
+      t.equal(keystore.isUnlocked, false)
+      const found = text(await keystore.unlock('admin', ADMIN))
+      t.equal(found, outcome === 'done' ? 'new' : 'old', `locked at step ${at}`)
+    })
+  }
+  t.same([...outcomes].sort(), ['done', 'wrong-state'])
 })
 
 t.test('When the state or the header is larger than a reader accepts, then it is not written', async t => {
   const disk = base.copy()
   const keystore = await opened(disk)
-  await t.rejects(keystore.save(new Uint8Array(16_777_216)), { code: 'too-large' })
+  await t.rejects(
+    keystore.update(() => new Uint8Array(16_777_216)),
+    { code: 'too-large' },
+  )
+  t.equal(keystore.generation, 2)
+  const content = { state: bytes('x'), slots: [adminSlot], epoch: 3 }
   const large = new Map([['ca', new Uint8Array(65_536)]])
-  await t.rejects(keystore.save(bytes('x'), { public: large }), { code: 'too-large' })
-  await keystore.save(bytes('new'), { epoch: 3, public: new Map() })
-  t.equal(keystore.generation, 3)
-  t.equal(keystore.epoch, 3)
-  t.equal(keystore.public.size, 0)
+  await t.rejects(Keystore.create(place(new Disk()), { ...content, public: large }), { code: 'too-large' })
+  const odd = new Map([['C A', certificate]])
+  const creation = Keystore.create(place(new Disk()), { ...content, public: odd })
+  await t.rejects(creation, { code: 'malformed-request' })
+  const created = await Keystore.create(place(new Disk()), content)
+  t.equal(created.epoch, 3)
+  t.equal(created.public.size, 0)
 })
 
 t.test('When the file was replaced by an older one while it was loaded, then it does not unlock', async t => {
@@ -253,10 +370,15 @@ t.test('When the file was replaced by an older one while it was loaded, then it 
 type Act = (keystore: Keystore) => Promise<unknown>
 const newAdmin = passphrase('another passphrase')
 const acts: Record<string, Act> = {
-  save: keystore => keystore.save(bytes('new')),
-  addSlot: keystore => keystore.addSlot({ ...adminSlot, id: 'admin-2', factors: newAdmin }),
-  removeSlot: keystore => keystore.removeSlot('staff/till-1'),
-  replaceSlot: keystore => keystore.replaceSlot({ ...staffSlot, factors: staffFactors('1357') }),
+  'a new state': keystore => keystore.update(to('new')),
+  'a slot more': keystore =>
+    keystore.update(same, { put: [{ ...adminSlot, id: 'admin-2', factors: newAdmin }] }),
+  'a slot less and a new state': keystore => keystore.update(to('new'), { remove: ['staff/till-1'] }),
+  'slots put and removed': keystore =>
+    keystore.update(same, {
+      put: [{ ...staffSlot, id: 'staff/till-2', factors: staffFactors('1357') }, adminSlot],
+      remove: ['staff/till-1'],
+    }),
 }
 
 /** What a power cut can make of what was not fsynced: nothing of it, all of it, and mixtures. */
@@ -284,11 +406,12 @@ async function assertRecovers(t: Test, disk: Disk, what: string): Promise<string
     name => !/^default(\.previous|\.tries|\.lock\.\d+)?$/.test(name),
   )
   t.same(names, [], `no leftovers after ${what}`)
-  await keystore.save(bytes('later'))
+  const ids = keystore.slots.map(({ id }) => id)
+  await keystore.update(to('later'))
   await keystore.close()
   const later = await Keystore.load(place(disk.afterPowerCut(() => false, 0)))
-  if (text(await later.unlock('admin', ADMIN)) !== 'later') t.fail(`a later save is lost after ${what}`)
-  return `${generation} ${state} ${later.slots.length}`
+  if (text(await later.unlock('admin', ADMIN)) !== 'later') t.fail(`a later change is lost after ${what}`)
+  return `${generation} ${state} ${ids}`
 }
 
 for (const [name, act] of Object.entries(acts)) {
@@ -359,7 +482,7 @@ for (const [name, act] of Object.entries(acts)) {
                 t.fail(`another file is on the disk after ${kind} at ${trial.operations[at]}`)
               }
               const onDisk = parseFile(trial.files().default!).header.generation
-              await keystore.save(bytes('retried'))
+              await keystore.update(to('retried'))
               if (keystore.generation <= onDisk) t.fail(`generation ${onDisk} was used twice`)
               await keystore.close()
               const again = await Keystore.load(place(trial.afterPowerCut(() => false, 0)))
@@ -424,10 +547,10 @@ t.test(
   async t => {
     const directory = t.testdir({})
     const { stat } = await import('node:fs/promises')
-    const real = { storage: directoryStorage(directory), namespace: 'default' }
+    const real = { storage: directoryStorage(directory), namespace: 'default', floor }
     const keystore = await Keystore.create(real, { state: bytes('first'), slots: [adminSlot, staffSlot] })
     await t.rejects(Keystore.load(real), { code: 'keystore-busy', message: new RegExp(String(process.pid)) })
-    await keystore.save(bytes('second'))
+    await keystore.update(to('second'))
     await keystore.close()
     const again = await Keystore.load(real)
     t.equal(text(await again.unlock('staff/till-1', STAFF)), 'second')
