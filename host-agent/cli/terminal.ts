@@ -38,7 +38,11 @@ export class Terminal {
 
   /** Writes to stdout; resolves when there is room for more. */
   async write(text: string | Uint8Array): Promise<void> {
-    if (!this.#out.write(text)) await new Promise(resolve => this.#out.once('drain', resolve))
+    const hasRoom = this.#out.write(text, error => {
+      if (error && (error as NodeJS.ErrnoException).code !== 'EPIPE')
+        this.say(`the output cannot be written: ${error.message}`)
+    })
+    if (!hasRoom) await new Promise(resolve => this.#out.once('drain', resolve))
   }
 
   /** Whether results go to a screen. */

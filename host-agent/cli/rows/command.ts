@@ -92,7 +92,7 @@ export async function runRows(
     bar.end()
     if (!(error instanceof ClavigerError)) throw error
     if (!options.json) {
-      terminal.say(`stopped after ${plural(tally.rows, 'row')}: ${summary().text}`)
+      terminal.say(`stopped; ${plural(tally.rows, 'row')} written: ${summary().text}`)
       throw error
     }
     const { code, message, hint } = error
