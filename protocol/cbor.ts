@@ -2,7 +2,8 @@
  * CBOR as every part of Claviger reads and writes it: the core deterministic encoding of RFC 8949 §4.2.1, decoded
  * strictly and with bounded nesting. The codec is `cborg`; this file holds the one set of options.
  */
-import { type DecodeOptions, decode, encode, rfc8949EncodeOptions, Tokenizer } from 'cborg'
+import { type DecodeOptions, decode, encodeInto, rfc8949EncodeOptions, Tokenizer } from 'cborg'
+import { encodedLength } from 'cborg/length'
 
 /** What one CBOR item may hold here: no tags, no floats, no undefined. */
 export type Cbor =
@@ -49,9 +50,14 @@ class BoundedTokenizer extends Tokenizer {
   }
 }
 
-/** Encodes a value deterministically: equal values give equal bytes. */
-export function encodeCbor(value: Cbor): Uint8Array {
-  return encode(value, rfc8949EncodeOptions)
+/**
+ * Encodes a value deterministically: equal values give equal bytes. The result is the only copy of the byte strings in
+ * it, so that whoever zeroes it leaves none in the encoder's chunks.
+ */
+export function encodeCbor(value: Cbor): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(encodedLength(value, rfc8949EncodeOptions))
+  encodeInto(value, bytes, rfc8949EncodeOptions)
+  return bytes
 }
 
 /**

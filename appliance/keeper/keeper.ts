@@ -82,7 +82,13 @@ export class Keeper extends EventEmitter<Events> {
     const standing = this.#standing(caller)
     const refusal = admit(route, standing, this.state)
     if (refusal) throw new ClavigerError(refusal)
-    return (await this.#serve(method, caller, params as never, standing!)) as Results[M]
+    const wasUnlocked = this.#vault.unlocked !== null
+    try {
+      return (await this.#serve(method, caller, params as never, standing!)) as Results[M]
+    } finally {
+      // What was under way when the vault was locked held on to its keys until now.
+      if (wasUnlocked && !this.#vault.unlocked) this.#vault.collect()
+    }
   }
 
   /** The registry says who an agent is; while it is locked away, the certificate does. */
