@@ -117,7 +117,10 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
         if (state === null) throw new ClavigerError('keeper-unavailable')
         const caller = callers.of(request.raw.socket)
         const refusal = admit(name, caller ? certifiedStanding(caller, state) : null, state)
-        if (refusal) throw new ClavigerError(refusal)
+        if (refusal === null) return
+        // The certificate of a revoked agent still names its role; that it is revoked, only the keeper knows.
+        if (caller && refusal !== 'unknown-agent') await keeper.call('admit', caller, { route: name })
+        throw new ClavigerError(refusal)
       },
       handler: request => handler(request, callers.of(request.raw.socket)!),
     })

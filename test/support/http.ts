@@ -1,5 +1,5 @@
 /** HTTP over TLS over any stream, by hand: for callers that the client library would not let be. */
-import { type IncomingHttpHeaders, request } from 'node:http'
+import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { Credentials } from '../../host-agent/client/identity.ts'
@@ -42,18 +42,36 @@ export function secure(
   })
 }
 
+/** An agent whose one connection there is already. */
+class OneConnection extends Agent {
+  readonly #socket: Duplex
+
+  constructor(socket: Duplex) {
+    super({ keepAlive: true, maxSockets: 1 })
+    this.#socket = socket
+  }
+
+  override createConnection(): Duplex {
+    return this.#socket
+  }
+}
+
+const agents = new WeakMap<Duplex, OneConnection>()
+
 /** Sends one request on a connection and leaves that open. Rejects when it breaks before the whole answer. */
 export function ask(
   socket: Duplex,
   { method = 'GET', path = '/v1/status', headers = {}, body }: RawRequest = {},
 ): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
+    const agent = agents.get(socket) ?? new OneConnection(socket)
+    agents.set(socket, agent)
     const typed = body === undefined ? {} : { 'content-type': 'application/json' }
     const sending = request({
-      createConnection: () => socket,
+      agent,
       method,
       path,
-      headers: { host: 'claviger', connection: 'keep-alive', ...typed, ...headers },
+      headers: { host: 'claviger', ...typed, ...headers },
     })
     sending.once('error', reject)
     sending.once('response', response => {

@@ -1,0 +1,375 @@
+/**
+ * Every cell of route × state × caller, generated from the table of routes: over HTTP through real TLS, and at the keeper
+ * alone, behind a gate that lies. What is expected is computed here, so that `admit` is not its own witness.
+ */
+import { createPublicKey, randomBytes } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
+import t, { type Test } from 'tap'
+import { makeInvitation } from '../../appliance/keeper/enrolment.ts'
+import type { Caller, Method } from '../../appliance/keeper/rpc/messages.ts'
+import { type Credentials, invitedCredentials, makeKey } from '../../host-agent/client/identity.ts'
+import {
+  ROLES,
+  ROUTES,
+  type Role,
+  type Route,
+  type RouteName,
+  STATES,
+  type Standing,
+  type State,
+} from '../../protocol/api/routes.ts'
+import {
+  issueCertificate,
+  readCertificate,
+  type Subject,
+  spkiPin,
+  toPem,
+} from '../../protocol/identity/certificate.ts'
+import { PASSPHRASE } from '../support/appliance.ts'
+import { ask, codeOf, secure } from '../support/http.ts'
+import { type InProcess, startInProcess } from '../support/in-process.ts'
+
+const NAMES = Object.keys(ROUTES) as RouteName[]
+
+/** What a cell answers: 401 before 403 before 412. `null`: it is allowed. */
+function expected(route: RouteName, standing: Standing | null, state: State): [number, string] | null {
+  const row: Route = ROUTES[route]
+  if (standing === null) return [401, 'unknown-agent']
+  if (row.roles.every(role => role !== standing)) return [403, 'wrong-role']
+  if (row.states.every(legal => legal !== state)) return [412, 'wrong-state']
+  return null
+}
+
+t.test('the table itself', async t => {
+  const who = (name: RouteName): readonly Standing[] => ROUTES[name].roles
+  t.same(who('decrypt'), ['operator'], 'only operators read plaintext')
+  for (const name of ['createKey', 'rotateKey', 'invite', 'revoke'] as const)
+    t.same(who(name), ['administrator'], `only administrators may ${name}`)
+  t.same(who('enrol'), ['invited'])
+  t.same(who('provision'), ['claimant'])
+  for (const name of NAMES)
+    if (!['status', 'health', 'provision', 'unlock'].includes(name))
+      t.same(ROUTES[name].states, ['operational'], `${name} needs an unlocked device`)
+})
+
+/** Those who may knock, by what they are to an operational device. */
+interface Somebody {
+  credentials: Credentials
+  /** `outside`: TLS refuses. */
+  standing: Record<State, Standing | null | 'outside'>
+}
+
+const pem = (key: ReturnType<typeof makeKey>) => key.export({ type: 'pkcs8', format: 'pem' }) as string
+
+/** A certificate that the device's own authority signed over a key that it does not know. */
+function signedByAuthority(device: InProcess, subject: Subject): Credentials {
+  const { unlocked } = device.vault
+  const key = makeKey()
+  const issuer = {
+    subject: { namespace: 'default', role: 'authority', name: 'claviger' },
+    privateKey: unlocked!.authority,
+  }
+  return { key: pem(key), certificate: toPem(issueCertificate(subject, createPublicKey(key), issuer)) }
+}
+
+async function everybody(device: InProcess, claimant: Credentials): Promise<Record<string, Somebody>> {
+  const { appliance } = device
+  const outside = { unprovisioned: 'outside', failed: 'outside' } as const
+  const people: Record<string, Somebody> = {}
+  for (const role of ROLES) {
+    const credentials = role === 'administrator' ? appliance.admin : await appliance.enrol(`m-${role}`, role)
+    people[role] = { credentials, standing: { ...outside, locked: role, operational: role } }
+  }
+  const revoked = await appliance.enrol('m-revoked', 'operator')
+  const admin = await appliance.connect(appliance.admin)
+  await admin.revoke('m-revoked')
+  const subject = { namespace: 'default', role: 'operator', name: 'm-nobody' }
+  // While the registry is locked away, the certificate says who somebody is.
+  const byCertificate = { ...outside, locked: 'operator', operational: null } as const
+  const nobody = { ...outside, locked: null, operational: null } as const
+  people['a revoked operator'] = { credentials: revoked, standing: byCertificate }
+  people['an operator who is not in the registry'] = {
+    credentials: signedByAuthority(device, subject),
+    standing: byCertificate,
+  }
+  people['somebody of an unknown role'] = {
+    credentials: signedByAuthority(device, { ...subject, role: 'janitor' }),
+    standing: nobody,
+  }
+  people['an administrator of another namespace'] = {
+    credentials: signedByAuthority(device, { ...subject, role: 'administrator', namespace: 'elsewhere' }),
+    standing: nobody,
+  }
+  people.invited = {
+    credentials: invitedCredentials(await appliance.invite('m-invited', 'operator')),
+    standing: { ...outside, locked: 'outside', operational: 'invited' },
+  }
+  people.claimant = {
+    credentials: claimant,
+    standing: { unprovisioned: 'claimant', failed: 'outside', locked: 'outside', operational: 'outside' },
+  }
+  return people
+}
+
+let made = 0
+/** A request that is well-formed, so that a refusal is about who asks; harmless where it is allowed. */
+function requestFor(name: RouteName, who: string): { path: string; body?: string } {
+  const bodies: Partial<Record<RouteName, object>> = {
+    provision: { passphrase: PASSPHRASE },
+    unlock:
+      who === 'administrator'
+        ? { passphrase: 'not the passphrase' }
+        : { pin: '0000', hostShare: randomBytes(32).toString('base64url') },
+    createKey: { name: `made-${made++}`, suite: 'x' },
+    invite: { name: `made-${made++}`, role: 'auditor', keys: [], validFor: 3600 },
+    enrol: {},
+    decrypt: { purpose: 'test', items: [{ ciphertext: 'x', context: { field: 'f', record: '' } }] },
+  }
+  const path = ROUTES[name].path.replace(/:\w+/, 'nothing')
+  return bodies[name] ? { path, body: JSON.stringify(bodies[name]) } : { path }
+}
+
+/** All routes; those that change who the caller is, or the state, come last. */
+function inOrder(standing: Standing | null): RouteName[] {
+  const rank = (name: RouteName) => {
+    const { roles }: Route = ROUTES[name]
+    const changesCaller = (name === 'enrol' || name === 'provision') && standing && roles.includes(standing)
+    return changesCaller ? 2 : name === 'lock' ? 1 : 0
+  }
+  return [...NAMES].sort((a, b) => rank(a) - rank(b))
+}
+
+async function overHttp(t: Test, device: InProcess, people: Record<string, Somebody>): Promise<void> {
+  const { state } = device.keeper
+  for (const [who, { credentials, standing: standings }] of Object.entries(people)) {
+    const standing = standings[state]
+    const socket = await reach(device, credentials)
+    if (standing === 'outside') {
+      t.equal(socket, null, `${state}: ${who} stays outside`)
+      continue
+    }
+    if (!socket) {
+      t.fail(`${state}: ${who} does not get in`)
+      continue
+    }
+    for (const name of inOrder(standing)) {
+      const answer = await ask(socket, { method: ROUTES[name].method, ...requestFor(name, who) })
+      const cell = `${state}: ${who}: ${name}`
+      const refusal = expected(name, standing, state)
+      if (refusal) {
+        t.same([answer.status, codeOf(answer)], refusal, cell)
+        if (refusal[0] === 412) t.equal(JSON.parse(answer.text).state, state, cell)
+      } else if (answer.status === 200) t.pass(cell)
+      else t.notMatch(['unknown-agent', 'wrong-role', 'wrong-state'], [codeOf(answer)], cell)
+      if (name === 'lock' && answer.status === 200) await unlock(device)
+    }
+    socket.destroy()
+  }
+}
+
+/** A connection on which a request was answered, or `null`. */
+async function reach(device: InProcess, credentials: Credentials): Promise<TLSSocket | null> {
+  try {
+    const socket = await secure(device.cable(), credentials)
+    await ask(socket)
+    return socket
+  } catch {
+    return null
+  }
+}
+
+async function unlock({ appliance }: InProcess): Promise<void> {
+  const admin = await appliance.connect(appliance.admin)
+  await admin.unlock({ passphrase: PASSPHRASE })
+}
+
+t.test('over HTTP', async t => {
+  const fresh = await startInProcess({ provisioned: false })
+  const card = fresh.appliance.admin
+  t.teardown(fresh.stop)
+  const device = await startInProcess()
+  t.teardown(device.stop)
+  const people = await everybody(device, card)
+
+  t.test('When somebody may not, then the gate does not read what was sent', async t => {
+    const { auditor, administrator } = people
+    const send = async (who: Credentials) => {
+      const socket = await secure(device.cable(), who)
+      const answer = await ask(socket, { method: 'POST', path: '/v1/keys', body: '{"not' })
+      socket.destroy()
+      return codeOf(answer)
+    }
+    t.equal(await send(auditor!.credentials), 'wrong-role')
+    t.equal(await send(administrator!.credentials), 'malformed-request')
+  })
+  t.test('operational', t => overHttp(t, device, people))
+  t.test('locked', async t => {
+    await (await device.appliance.connect(device.appliance.admin)).lock()
+    await overHttp(t, device, people)
+    await unlock(device)
+  })
+  t.test('failed', async t => {
+    const failed = await startInProcess({ files: { default: 'this is no keystore' } })
+    t.teardown(failed.stop)
+    t.equal(failed.keeper.state, 'failed')
+    await overHttp(t, failed, people)
+  })
+  t.test('unprovisioned', async t => {
+    t.equal(fresh.keeper.state, 'unprovisioned')
+    await overHttp(t, fresh, people)
+    t.equal(fresh.keeper.state, 'operational', 'the claimant, who came last, has provisioned it')
+  })
+})
+
+t.test('at the keeper, behind a gate that lies', async t => {
+  const device = await startInProcess()
+  t.teardown(device.stop)
+  const fresh = await startInProcess({ provisioned: false })
+  t.teardown(fresh.stop)
+  const failed = await startInProcess({ files: { default: 'this is no keystore' } })
+  t.teardown(failed.stop)
+  const { appliance } = device
+  const pinOf = (credentials: Credentials) =>
+    spkiPin(readCertificate(fromPem(credentials.certificate)).certificate.publicKey)
+  const pins: Record<Role, Uint8Array> = {
+    administrator: pinOf(appliance.admin),
+    operator: pinOf(await appliance.enrol('k-operator', 'operator')),
+    auditor: pinOf(await appliance.enrol('k-auditor', 'auditor')),
+    backup: pinOf(await appliance.enrol('k-backup', 'backup')),
+  }
+  const invitation = await appliance.invite('k-invited', 'administrator')
+  const authority = { role: 'authority', name: 'claviger' }
+  const invited = { role: 'invitation', name: 'k-invited' }
+  const unknown = randomBytes(32)
+  const caller = (pin: Uint8Array, role: string, issuer: Caller['issuer'] = authority): Caller => ({
+    pin: Uint8Array.from(pin),
+    namespace: 'default',
+    role,
+    name: 'owner',
+    issuer,
+  })
+
+  /** The cell of `route` for a caller, with the gate's word for all of it. */
+  const cell = async (
+    t: Test,
+    { keeper }: InProcess,
+    route: RouteName,
+    who: Caller,
+    standing: Standing | null,
+  ) => {
+    const refusal = expected(route, standing, keeper.state)
+    const label = `${keeper.state}: ${who.issuer.role}/${who.role} as ${standing}: ${route}`
+    const admitted = keeper.handle('admit', who, { route })
+    if (!refusal) return t.resolves(admitted, label)
+    await t.rejects(admitted, { code: refusal[1] }, label)
+    await t.rejects(
+      keeper.handle(route as Method, who, {} as never),
+      { code: refusal[1] },
+      `${label}, called`,
+    )
+  }
+
+  t.test(
+    'When it is unlocked, then the registry says who somebody is, whatever role the gate claims',
+    async t => {
+      for (const route of NAMES) {
+        for (const claimed of [...ROLES, 'authority', 'janitor', '']) {
+          const isRole = (ROLES as readonly string[]).includes(claimed)
+          for (const role of ROLES)
+            await cell(t, device, route, caller(pins[role], claimed), isRole ? role : null)
+          await cell(t, device, route, caller(unknown, claimed), null)
+        }
+        await cell(t, device, route, caller(unknown, 'operator', invited), 'invited')
+        await cell(t, device, route, caller(pins.operator, 'operator', invited), 'invited')
+        await cell(
+          t,
+          device,
+          route,
+          caller(pins.operator, 'operator', { role: 'invitation', name: 'none' }),
+          null,
+        )
+        await cell(
+          t,
+          device,
+          route,
+          caller(pins.operator, 'operator', { role: 'device', name: 'claviger' }),
+          null,
+        )
+        const elsewhere = { ...caller(pins.administrator, 'administrator'), namespace: 'elsewhere' }
+        await cell(t, device, route, elsewhere, null)
+      }
+    },
+  )
+
+  t.test('When it is unprovisioned or failed, then lies open nothing either', async t => {
+    const claim = pinOf(fresh.appliance.admin)
+    for (const route of NAMES) {
+      const own = caller(claim, 'administrator', { role: 'administrator', name: 'owner' })
+      await cell(t, fresh, route, own, 'claimant')
+      await cell(t, fresh, route, { ...own, pin: unknown }, null)
+      await cell(t, fresh, route, caller(unknown, 'operator', invited), null)
+      for (const role of ROLES) await cell(t, failed, route, caller(unknown, role), role)
+      await cell(t, failed, route, own, null)
+    }
+  })
+
+  t.test('When a gate knows only the name of an invitation, then it cannot enrol with it', async t => {
+    const { keeper } = device
+    const key = makeKey()
+    const publicKey = createPublicKey(key)
+    const subject = { namespace: 'default', role: 'administrator', name: 'k-invited' }
+    const sign = (privateKey: typeof key) =>
+      issueCertificate(subject, publicKey, {
+        subject: { namespace: 'default', role: 'invitation', name: 'k-invited' },
+        privateKey,
+      })
+    const enrol = (certificate: Uint8Array, pin = spkiPin(publicKey)) =>
+      keeper.handle('enrol', caller(pin, 'administrator', invited), { certificate, staff: null })
+    await t.rejects(enrol(sign(key)), { code: 'invitation-refused' }, 'signed by itself')
+    await t.rejects(enrol(Uint8Array.of(0x30, 0x00)), { code: 'bad-certificate' })
+    const good = fromPem(invitedCredentials(invitation).certificate)
+    await t.rejects(enrol(good), { code: 'bad-certificate' }, 'a certificate it saw, for a key of its own')
+    const { certificate } = makeInvitation('default', 'k-invited')
+    await t.rejects(enrol(certificate), { code: 'bad-certificate' })
+    t.equal(
+      (await (await appliance.connect(appliance.admin)).listAgents()).agents.length,
+      5,
+      'nobody came in',
+    )
+    await appliance.enrol('k-late', 'auditor')
+  })
+
+  t.test(
+    'When a gate decrypts for a pin that is not enrolled, or is no operator, then it gets nothing',
+    async t => {
+      const decrypt = (who: Caller) =>
+        device.keeper.handle('decrypt', who, { purpose: 'test', reason: '', items: [['x', 'f', '']] })
+      await t.rejects(decrypt(caller(unknown, 'operator')), { code: 'unknown-agent' })
+      await t.rejects(decrypt(caller(pins.auditor, 'operator')), { code: 'wrong-role' })
+      await t.rejects(decrypt(caller(pins.administrator, 'operator')), { code: 'wrong-role' })
+      t.same(
+        await decrypt(caller(pins.operator, 'administrator')),
+        ['bad-token'],
+        'while an operator is heard',
+      )
+    },
+  )
+
+  t.test(
+    'When it is locked, then the certificate says who somebody is, and nobody reads anything',
+    async t => {
+      await device.keeper.handle('lock', caller(pins.administrator, 'administrator'), {})
+      for (const route of NAMES) {
+        for (const role of ROLES) await cell(t, device, route, caller(unknown, role), role)
+        await cell(t, device, route, caller(unknown, 'janitor'), null)
+        await cell(t, device, route, caller(unknown, 'operator', invited), null)
+      }
+    },
+  )
+})
+
+function fromPem(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text.replace(/-+[^-]+-+|\s/g, ''), 'base64'))
+}
+
+t.equal(STATES.length, 4, 'each state has its test above')
