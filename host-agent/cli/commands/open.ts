@@ -4,6 +4,7 @@ import { MAX_BODY } from '../../../protocol/api/routes.ts'
 import type { DecryptAnswer, DecryptItem } from '../../../protocol/api/schemas.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import type { Appliance } from '../../client/appliance.ts'
+import { connectProfile } from '../../client/connect.ts'
 import { ApplianceError, ConnectionError } from '../../client/errors.ts'
 import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { ROW_OPTIONS, ROW_USAGE, runRows } from '../rows/command.ts'
@@ -17,6 +18,8 @@ const MAX_CIPHERTEXT = 131_072
 /** Left in a request's body for everything besides its items, in bytes. */
 const BODY_FRAME = 4096
 const MAX_REASON = 255
+/** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
+const ROWS_PATIENCE_MS = 15_000
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   'open-failed': 'field and record must be those that the token was sealed for',
@@ -64,7 +67,12 @@ ${ROW_USAGE}`,
       hints: HINTS,
       withWork: async use => {
         const profile = await chooseProfile(options, surroundings, ['operator'])
-        await withAppliance(profile, appliance => use(opener(appliance, purpose)))
+        const appliance = await connectProfile(profile, { patience: { retryFor: ROWS_PATIENCE_MS } })
+        try {
+          await use(opener(appliance, purpose))
+        } finally {
+          await appliance.close()
+        }
       },
     })
   },

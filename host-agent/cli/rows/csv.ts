@@ -107,7 +107,7 @@ class Table {
     return {
       kind: 'row',
       end,
-      cell: name => read1(cells[this.#places.get(name)!]!),
+      cell: name => readCell(cells[this.#places.get(name)!]!),
       write: (values, errors) =>
         this.#line(record, written => {
           for (const [name, value] of values) written[this.#places.get(name)!] = this.#encode(value ?? '')
@@ -170,7 +170,7 @@ function rawCells(raw: string, cells: readonly string[], delimiter: string): str
   return at === raw.length - lineEndOf(raw).length ? written : null
 }
 
-function read1(bytes: string): Cell {
+function readCell(bytes: string): Cell {
   if (bytes === '') return null
   return isUtf8(Buffer.from(bytes, 'latin1')) ? { text: decode(bytes) } : { fault: 'not-text' }
 }
