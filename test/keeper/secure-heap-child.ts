@@ -1,0 +1,76 @@
+/**
+ * A process that holds keys as the keeper does, and prints as JSON how many bytes of OpenSSL's secure heap are in use at
+ * each moment. Start it with the flags of the keeper.
+ */
+
+import { randomBytes, secureHeapUsed } from 'node:crypto'
+import { stretch } from '../../appliance/gate/stretch.ts'
+import { makeAuthority } from '../../appliance/keeper/enrolment.ts'
+import { addKey } from '../../appliance/keeper/registry.ts'
+import { type SealedState, wipeState } from '../../appliance/keeper/sealed-state.ts'
+import { type Unlocked, unlock } from '../../appliance/keeper/unlocked.ts'
+import { Vault } from '../../appliance/keeper/vault.ts'
+import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
+import { Disk, processOf } from './keystore-disk.ts'
+import { floor, typed } from './keystore-factors.ts'
+
+const gc = globalThis.gc!
+const used = () => secureHeapUsed()!.used
+const figures: Record<string, unknown> = { total: secureHeapUsed()!.total, start: used() }
+
+function newState(suites: readonly ('x' | 'p' | 'q')[]): SealedState {
+  const keys = suites.map((suite, i) => {
+    const { pkcs8 } = generatePrivateKey(suite)
+    return { name: `key-${i}`, suite, versions: [{ version: 1, created: 1, pkcs8 }] }
+  })
+  return { format: 1, authority: makeAuthority('default').pkcs8, keys, agents: [], invitations: [] }
+}
+
+/** Runs the random generator, which keeps its own state there, and frees what making keys left. */
+const states = { authority: newState([]), x: newState(['x']), p: newState(['p']), q: newState(['q']) }
+randomBytes(1)
+gc()
+figures.idle = used()
+
+let held: Unlocked | null = null
+for (const [name, state] of Object.entries(states)) {
+  held = unlock('default', state)
+  wipeState(state)
+  gc()
+  figures[name] = used()
+  held = null
+  gc()
+  figures[`${name} forgotten`] = used()
+}
+void held
+
+const disk = new Disk()
+const vault = await Vault.load({
+  ...{ storage: disk.storage(), namespace: 'default', floor, processes: processOf('a'), collect: gc },
+})
+const factors = [typed('passphrase', 'correct horse')]
+await vault.create({ id: 'admin', kind: 'passphrase', factors }, new Uint8Array(1), newState([]))
+vault.lock()
+await vault.unlock('admin', factors)
+const updates: number[] = []
+for (let i = 0; i < 5; i++) {
+  await vault.update(addKey(`key-${i}`, 'x', generatePrivateKey('x').pkcs8, 1))
+  gc()
+  updates.push(used())
+}
+const unchanged: number[] = []
+for (let i = 0; i < 20; i++) {
+  await vault.update(state => state)
+  unchanged.push(used())
+}
+vault.lock()
+figures.updates = updates
+figures.unchanged = [...new Set(unchanged)]
+figures.locked = used()
+
+const salt = new Uint8Array(16)
+figures.argon2 = await stretch('pin', new TextEncoder().encode('2468'), { m: 65_536, t: 3, p: 1, salt }).then(
+  () => 'stretched',
+  error => error.cause.message,
+)
+process.stdout.write(JSON.stringify(figures))
