@@ -53,7 +53,8 @@ export function install() {
 export function run(script, args) {
   const node = runtime()
   const path = [dirname(node), join(modules, '.bin'), process.env.PATH].join(delimiter)
-  const child = spawn(node, [script, ...args], { stdio: 'inherit', env: { ...process.env, PATH: path } })
+  const env = { NODE_COMPILE_CACHE: join(modules, '.cache', 'claviger'), ...process.env, PATH: path }
+  const child = spawn(node, [script, ...args], { stdio: 'inherit', env })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.once('exit', (code, signal) => {
     process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)

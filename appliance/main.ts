@@ -60,8 +60,12 @@ await writeFile(deviceSecret, randomBytes(32), { flag: 'wx', mode: 0o600 }).catc
 
 const script = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const sockets = { keeper: join(run, 'keeper.sock'), health: join(run, 'health.sock') }
+/** Stripped and compiled code is kept beside the packages: a second start takes half the time and half the memory. */
+const env = { ...process.env, NODE_COMPILE_CACHE: script('../node_modules/.cache/claviger') }
 // The keeper opens batches on its own thread and on the pool: together they are as many as there are cores.
-const env = { ...process.env, UV_THREADPOOL_SIZE: String(Math.max(1, availableParallelism() - 1)) }
+const keeperEnv = { ...env, UV_THREADPOOL_SIZE: String(Math.max(1, availableParallelism() - 1)) }
+/** The optimising compilers cost the keeper 8 MiB as soon as they are used; most of its time is spent in OpenSSL. */
+const SMALL = ['--no-maglev', '--invocation-count-for-turbofan=100000', '--max-semi-space-size=1']
 const option = (name: string, value: string | undefined) => (value ? [`--${name}`, value] : [])
 
 let lan = values.lan
@@ -80,12 +84,12 @@ const units: Omit<Unit, 'onStart'>[] = [
     name: 'keeper',
     args: () => [
       // Private keys live in OpenSSL's secure heap: locked into memory, cleansed when freed.
-      ...['--secure-heap=65536', '--secure-heap-min=2', '--expose-gc'],
+      ...['--secure-heap=65536', '--secure-heap-min=2', '--expose-gc', ...SMALL],
       script('./keeper/main.ts'),
       ...['--data', data, '--socket', sockets.keeper, '--device-secret', deviceSecret],
       ...['--provision', provision, ...option('argon2-memory', values['argon2-memory'])],
     ],
-    env,
+    env: keeperEnv,
     onLine(line) {
       state = line
       announce(`keeper is ${line}`)
@@ -100,6 +104,7 @@ const units: Omit<Unit, 'onStart'>[] = [
       ...['--provision', provision, ...option('lan', lan), ...option('serial', values.serial)],
       ...option('argon2-memory', values['argon2-memory']),
     ],
+    env,
     onLine(line) {
       // A port that was free at the first start is kept, so that clients find the gate again.
       if (line.startsWith('lan https://')) lan = line.slice('lan https://'.length)
@@ -110,6 +115,7 @@ const units: Omit<Unit, 'onStart'>[] = [
   {
     name: 'health',
     args: () => [script('./health/main.ts'), '--socket', sockets.health, '--data', data],
+    env,
     onLine: oneReady,
   },
 ]

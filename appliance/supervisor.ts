@@ -7,7 +7,7 @@ export interface Unit {
   name: string
   /** Arguments of node for the next start: flags, script, options. */
   args(): string[]
-  env?: NodeJS.ProcessEnv
+  env: NodeJS.ProcessEnv
   /** Each line that it prints. */
   onLine(line: string): void
   /** Each time that it was started. */
@@ -36,7 +36,7 @@ export class Supervised {
     const started = Date.now()
     const child = spawn(process.execPath, args(), {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: env ?? process.env,
+      env,
     })
     this.#child = child
     if (child.pid) onStart(child.pid)
