@@ -105,13 +105,15 @@ export function selfSigned(subject: Subject, privateKey: KeyObject, authority = 
  */
 export function readCertificate(bytes: Uint8Array): { certificate: X509Certificate; subject: Subject } {
   let certificate: X509Certificate
+  let key: KeyObject
   try {
     certificate = new X509Certificate(bytes)
+    // Throws where the certificate is whole but its key is no point of the curve.
+    key = certificate.publicKey
   } catch (cause) {
     throw new CertificateError('bad-certificate', 'this is not an X.509 certificate', { cause })
   }
   const subject = subjectOf(certificate.subject)
-  const key = certificate.publicKey
   if (!subject || key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
     throw new CertificateError('bad-certificate', 'the certificate is not one of a claviger agent')
   return { certificate, subject }
