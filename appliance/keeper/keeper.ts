@@ -24,7 +24,7 @@ import {
   unknownKey,
 } from './registry.ts'
 import type { Caller, EventParams, Issued, Method, NewTyped, Params, Results } from './rpc/messages.ts'
-import type { SealedAgent } from './sealed-state.ts'
+import type { SealedAgent, SealedInvitation } from './sealed-state.ts'
 import { hex, keyRow, type Unlocked } from './unlocked.ts'
 import type { Vault } from './vault.ts'
 
@@ -68,8 +68,15 @@ export class Keeper extends EventEmitter<Events> {
     const { provision } = this.#options
     if (this.state === 'unprovisioned') return provision ? [provision.administrator] : []
     const authority = this.#vault.authority
-    const invitations = [...(this.#vault.unlocked?.invitations.values() ?? [])]
-    return [...(authority ? [authority] : []), ...invitations.map(({ certificate }) => certificate)]
+    const { unlocked } = this.#vault
+    const open = unlocked
+      ? [...unlocked.invitations.values()].filter(invitation => this.#isOpen(invitation))
+      : []
+    return [...(authority ? [authority] : []), ...open.map(({ certificate }) => certificate)]
+  }
+
+  #isOpen({ expires }: SealedInvitation): boolean {
+    return expires > this.#now()
   }
 
   /**
@@ -100,7 +107,10 @@ export class Keeper extends EventEmitter<Events> {
       return pin && Buffer.compare(pin, caller.pin) === 0 ? 'claimant' : null
     }
     if (certified === null || caller.namespace !== namespace) return null
-    if (certified === 'invited') return unlocked?.invitations.has(caller.issuer.name) ? 'invited' : null
+    if (certified === 'invited') {
+      const invitation = unlocked?.invitations.get(caller.issuer.name)
+      return invitation && this.#isOpen(invitation) ? 'invited' : null
+    }
     return unlocked ? (this.#agent(unlocked, caller)?.role ?? null) : certified
   }
 
@@ -265,10 +275,9 @@ export class Keeper extends EventEmitter<Events> {
 
   #listAgents(): Results['listAgents'] {
     const { agents, invitations } = this.#unlocked()
-    const now = this.#now()
     const enrolled = [...agents.values()].map(agent => ({ ...agent, expires: null }))
     const invited = [...invitations.values()]
-      .filter(({ expires }) => expires > now)
+      .filter(invitation => this.#isOpen(invitation))
       .map(({ certificate: _, ...row }) => ({ ...row, pin: null }))
     return [...enrolled, ...invited]
   }
