@@ -161,6 +161,12 @@ t.test(
       'a number above 2^53': framed(Buffer.from('1b0020000000000000', 'hex')),
       'two values': framed(Buffer.from('0101', 'hex')),
     }
+    // Right in every field and its checksum, and yet another encoding than ours.
+    const fields: Map<string, unknown> = decode(header, { useMaps: true })
+    const unsorted = { ...rfc8949EncodeOptions, mapSorter: () => 0 }
+    const reversed = encode(new Map([...fields].reverse()), unsorted)
+    t.equal(reversed.length, header.length)
+    cases['the fields in another order'] = framed(reversed)
     for (const [what, bytes] of Object.entries(cases))
       t.ok(
         isDamaged(() => parseFile(bytes)),

@@ -397,6 +397,21 @@ function powerCuts(disk: Disk, seed: number): Disk[] {
   ]
 }
 
+/** Tells of a generation that two different files bore, at any time. */
+function watchGenerations(disk: Disk, tell: (generation: number) => void): void {
+  const files = new Map<number, Uint8Array>()
+  let last: Uint8Array | undefined
+  disk.pause = async () => {
+    const file = disk.names.get('default')?.content
+    if (file === undefined || file === last) return
+    last = file
+    const { generation } = parseFile(file).header
+    const before = files.get(generation)
+    if (before !== undefined && Buffer.compare(before, file) !== 0) tell(generation)
+    files.set(generation, file)
+  }
+}
+
 /** Loads and unlocks as after a boot, and demands that the keystore is whole, tidy and can go on. */
 async function assertRecovers(t: Test, disk: Disk, what: string): Promise<string> {
   const keystore = await Keystore.load(place(disk))
@@ -467,6 +482,7 @@ for (const [name, act] of Object.entries(acts)) {
               const trial = base.copy()
               const keystore = await opened(trial)
               if (at < trial.operations.length) continue
+              watchGenerations(trial, generation => t.fail(`two files were generation ${generation}`))
               trial.fault = { at, kind, times, done, torn: 40 }
               const error = await act(keystore).then(
                 () => null,
@@ -481,9 +497,12 @@ for (const [name, act] of Object.entries(acts)) {
               if (times === 1 && !Buffer.from(trial.files().default!).equals(base.files().default!)) {
                 t.fail(`another file is on the disk after ${kind} at ${trial.operations[at]}`)
               }
-              const onDisk = parseFile(trial.files().default!).header.generation
+              const left = parseFile(trial.files().default!).header
               await keystore.update(to('retried'))
-              if (keystore.generation <= onDisk) t.fail(`generation ${onDisk} was used twice`)
+              if (keystore.generation <= left.generation)
+                t.fail(`generation ${left.generation} is used twice`)
+              if (`${keystore.slots.map(({ id }) => id)}` !== `${left.slots.map(({ id }) => id)}`)
+                t.fail('the state of one generation was written with the slots of another')
               await keystore.close()
               const again = await Keystore.load(place(trial.afterPowerCut(() => false, 0)))
               if (text(await again.unlock('admin', ADMIN)) !== 'retried') t.fail('the retry is lost')
