@@ -101,11 +101,7 @@ export class Appliance {
     const body = input.body === undefined ? undefined : JSON.stringify(input.body)
     const { status, body: text } = await this.#answer(name, () => exchange(this.#agent, method, url, body))
     if (status !== 200) throw readProblem(status, text)
-    try {
-      return JSON.parse(text) as T
-    } catch (cause) {
-      throw new ConnectionError('bad-response', 'the answer is not JSON', { cause })
-    }
+    return readAnswer(text) as T
   }
 
   async #answer<T>(name: RouteName, attempt: () => Promise<T>): Promise<T> {
@@ -143,4 +139,16 @@ export class Appliance {
       ...(sent ? { hint: 'the device may or may not have carried out the request' } : {}),
     })
   }
+}
+
+/** Every answer is a JSON object. */
+function readAnswer(text: string): object {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Told below.
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  throw new ConnectionError('bad-response', 'the answer is not a JSON object')
 }

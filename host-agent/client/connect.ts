@@ -115,8 +115,10 @@ export async function provision(
   }
   const appliance = new Appliance(await open(profile.addresses[0] ?? ''), profile, check, patience)
   try {
-    const { claim: proof } = await appliance.status()
-    if (!seen || !verifyClaim(claim, seen, fromBase64url(proof ?? '') ?? new Uint8Array()))
+    const { claim: told } = await appliance.status()
+    // Nobody knows yet who answers.
+    const proof = typeof told === 'string' ? fromBase64url(told) : null
+    if (!seen || !proof || !verifyClaim(claim, seen, proof))
       throw new ConnectionError('device-mismatch', 'the device does not hold the claim secret of its card', {
         hint: 'is this the device whose card you flashed?',
       })
