@@ -239,6 +239,16 @@ t.test('When a quote is never closed, then one row is lost, however many follow'
   t.end()
 })
 
+t.test('When a cell holds nearly a row of lines, then it stays one cell', async t => {
+  const long = '"text,\n'.repeat(128_000)
+  const input = `id,a,b\n1,${quote(long, ',')},B\n`
+  t.ok(input.length > 0.95 * MAX_ROW)
+  const { output, tally } = await run(csv, input, keeping)
+  t.ok(output === `id,a,b,claviger_error\n1,${quote(long, ',')},B,\n`)
+  t.strictSame(failures(tally), {})
+  t.end()
+})
+
 t.test('When CSV is sloppy, then what can be read is read', async t => {
   const input = 'id,a,b\n1,5" nail,x"y\n2,"A ""2""" ,B\n\n3,"two\nlines",B'
   const { output, tally } = await run(csv, input, keeping)
@@ -315,7 +325,7 @@ t.test('When an NDJSON row is bad, then it alone is, and it says so', async t =>
 t.test('When rows cannot be read while sealing, then nothing of them comes out', async t => {
   const read = { ...READ, keepBadRows: false }
   const tables: [RowFormat, string][] = [
-    [csv, 'id,a,b\n1,secret\n2,x,"secret\n3,secret,x,y\n'],
+    [csv, 'id,a,b\nsecret,x\n2,x,"secret\nsecret,secret,x,secret\n'],
     [ndjson, '{"id":1,"a":"secret"\n{"id":1,"a":"secret","a":"secret","b":""}\n["secret"]\n'],
   ]
   for (const [format, input] of tables) {
@@ -423,7 +433,7 @@ t.test('When a batch fails as a whole, then exactly the rows before it are writt
       work: async tasks => {
         const first = Number(tasks[0]!.text)
         if (first === 400) await sleep(delay)
-        if (first >= 400) throw new ClavigerError('wrong-state')
+        if (first === 400 || first > 600) throw new ClavigerError('wrong-state')
         await sleep(2)
         return keeping(tasks)
       },
@@ -437,6 +447,28 @@ t.test('When a batch fails as a whole, then exactly the rows before it are writt
     t.equal(parts.join(''), numbered(0, 400))
     t.equal(tally.rows, 400)
   }
+  t.end()
+})
+
+t.test('When the input breaks off, then the rows before that are written', async t => {
+  const parts: string[] = []
+  const source = async function* () {
+    yield Buffer.from(numbered(0, 300))
+    throw new ClavigerError('bad-response')
+  }
+  const conversion = convert({
+    rows: ndjson.read(source(), READ),
+    mapping: MAPPING,
+    work: async tasks => {
+      await sleep(5)
+      return keeping(tasks)
+    },
+    tally: newTally(),
+    write: async text => void parts.push(text),
+    stop: () => {},
+  })
+  await t.rejects(conversion, { code: 'bad-response' })
+  t.equal(parts.join(''), numbered(0, 300))
   t.end()
 })
 

@@ -56,8 +56,7 @@ function readObject(text: string, needed: readonly string[]): Map<string, Proper
     JSON.parse(text)
     properties = propertiesOf(text)
   } catch (error) {
-    // RangeError: nested deeper than the parser's stack.
-    if (error instanceof SyntaxError || error instanceof RangeError) return null
+    if (error instanceof SyntaxError) return null
     throw error
   }
   if (!properties) return null
