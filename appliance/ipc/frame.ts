@@ -11,7 +11,7 @@ import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 /** Largest message, in bytes: a full decrypt request of 1 MiB JSON fits as CBOR. */
 export const MAX_MESSAGE = 2 * 1_048_576
 
-/** The peer broke the protocol: code `rpc-malformed`. */
+/** A message that breaks the protocol: `rpc-malformed`, or `too-large` before it is sent. */
 export class RpcError extends ClavigerError {}
 
 /** Cuts a byte stream into decoded messages. Holds at most one incomplete message. */
@@ -57,9 +57,15 @@ function decodeMessage(bytes: Uint8Array): unknown {
   }
 }
 
-/** Frames one message. */
+/**
+ * Frames one message.
+ *
+ * @throws RpcError `too-large`, because a reader would end the connection, and with it all that waits for an answer
+ */
 export function frame(message: Cbor): Buffer {
   const body = encodeCbor(message)
+  if (body.length > MAX_MESSAGE)
+    throw new RpcError('too-large', `a message of ${body.length} bytes is over the limit`)
   const framed = Buffer.allocUnsafe(4 + body.length)
   framed.writeUInt32BE(body.length, 0)
   framed.set(body, 4)

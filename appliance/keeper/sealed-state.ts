@@ -2,6 +2,7 @@
  * The state inside of the locked file, as canonical CBOR (docs/formats/keystore.md, "State"). It exists in memory only
  * while it is read or replaced; what works in between are the KeyObjects of {@link ./unlocked.ts}.
  */
+import { ClavigerError } from '../../protocol/api/errors.ts'
 import { ROLES } from '../../protocol/api/routes.ts'
 import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 import { isName } from '../../protocol/envelope/context.ts'
@@ -52,7 +53,15 @@ const SealedState = map({
 })
 export type SealedState = Of<typeof SealedState>
 
+/**
+ * @throws ClavigerError `too-large` when there are more keys, versions, agents or invitations than {@link decodeState}
+ * takes: what cannot be read again must not be written
+ */
 export function encodeState(state: SealedState): Uint8Array {
+  if (!SealedState(state))
+    throw new ClavigerError('too-large', 'the keystore is full', {
+      hint: 'it holds 256 keys of 1,024 versions each, 1,024 agents and 1,023 open invitations',
+    })
   return encodeCbor(state as unknown as Cbor)
 }
 

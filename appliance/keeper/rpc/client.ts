@@ -96,8 +96,9 @@ export class KeeperClient extends EventEmitter<Events> {
     this.#lastId = (this.#lastId % 0xffff_ffff) + 1
     const id = this.#lastId
     return new Promise<unknown>((resolve, reject) => {
+      const request = frame([id, method, caller, params as unknown as Cbor])
       this.#waiting.set(id, { resolve, reject })
-      socket.write(frame([id, method, caller, params as unknown as Cbor]))
+      socket.write(request)
     }) as Promise<Results[M]>
   }
 
