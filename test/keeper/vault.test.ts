@@ -76,7 +76,7 @@ t.test('When the state does not decode, then nothing is left unlocked', async t 
   const broken: Record<string, [Uint8Array, string]> = {
     'no CBOR': [new Uint8Array([0xff]), 'keystore-damaged'],
     'another shape': [encodeCbor({ format: 1 }), 'keystore-damaged'],
-    'another format': [encodeState({ ...state, format: 2 }), 'keystore-damaged'],
+    'another format': [encodeCbor({ ...state, format: 2 }), 'keystore-damaged'],
     'a key that is none': [
       encodeState({ ...state, keys: [{ name: 'a', suite: 'x', versions }] }),
       'malformed-request',
