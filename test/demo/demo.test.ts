@@ -6,12 +6,13 @@ import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { bareNode } from '../support/environment.ts'
 
 const MAIN = fileURLToPath(new URL('../../host-agent/cli/main.ts', import.meta.url))
 const hasPhp = spawnSync('php', ['-r', 'exit(extension_loaded("sodium") ? 0 : 1);']).status === 0
 
 function claviger(args: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
-  return spawn(process.execPath, [MAIN, ...args], {
+  return spawn(...bareNode(MAIN, ...args), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { flashCard, PASSPHRASE, PIN, startProcesses, temporaryDirectory } from '../support/appliance.ts'
+import { bareNode } from '../support/environment.ts'
 
 const FLAGS = ['--secure-heap=65536', '--secure-heap-min=2', '--expose-gc']
 const child = fileURLToPath(new URL('secure-heap-child.ts', import.meta.url))
@@ -21,7 +22,7 @@ async function memoryOf(pid: number): Promise<Record<'VmLck' | 'VmHWM' | 'VmRSS'
 }
 
 t.test('When keys are imported, then they are in the secure heap, and gone once forgotten', async t => {
-  const { stdout } = await promisify(execFile)(process.execPath, [...FLAGS, child])
+  const { stdout } = await promisify(execFile)(...bareNode(...FLAGS, child))
   const figures = JSON.parse(stdout)
   const { idle } = figures
   t.equal(figures.total, 65_536)

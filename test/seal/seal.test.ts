@@ -15,6 +15,7 @@ import { openField } from '../../protocol/envelope/field.ts'
 import { generatePrivateKey, importPrivateKey } from '../../protocol/envelope/keys.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { formatPublicKey, MAX_PLAINTEXT_LENGTH, parseToken } from '../../protocol/envelope/token.ts'
+import { bareNode } from '../support/environment.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../../host-agent/seal/${name}`, import.meta.url))
 const PHP = path('claviger_seal.php')
@@ -333,7 +334,7 @@ t.test(
       delete globalThis.process
       const { sealer } = await import(${JSON.stringify(entry)})
       print(sealer(${JSON.stringify(publicKey)})(${JSON.stringify(place)}, 'номер 😀'), typeof Buffer, typeof process)`
-      const { stdout, stderr, status } = run(process.execPath, ['--input-type=module', '-e', script], '')
+      const { stdout, stderr, status } = run(...bareNode('--input-type=module', '-e', script), '')
       t.equal(status, 0, stderr)
       const [token, ...globals] = stdout.trim().split(' ')
       t.same(globals, ['undefined', 'undefined'])

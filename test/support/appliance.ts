@@ -1,4 +1,5 @@
 /** Appliances for tests: three real processes, or one in this process whose wire is a pair of streams. */
+
 import { spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,6 +14,7 @@ import { openWire, type Wire } from '../../host-agent/client/wire.ts'
 import type { Role } from '../../protocol/api/routes.ts'
 import { fromBase64url } from '../../protocol/bytes.ts'
 import type { Invitation } from '../../protocol/identity/invitation.ts'
+import { bareNode } from './environment.ts'
 
 export const PASSPHRASE = 'correct horse battery staple'
 export const PIN = '246810'
@@ -118,7 +120,7 @@ export async function startProcesses(
   const started = performance.now()
   const args = ['--data', data, '--lan', lan, ...(serial ? ['--serial', serial] : [])]
   const cost = fullCost ? [] : ['--argon2-memory', '64']
-  const child = spawn(process.execPath, [MAIN, ...args, ...cost], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(...bareNode(MAIN, ...args, ...cost), { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: string[] = []
   const waiting = new Set<{ pattern: RegExp; resolve(line: string): void }>()
   for (const stream of [child.stdout, child.stderr])
