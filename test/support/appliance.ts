@@ -133,6 +133,9 @@ export async function startProcesses(
         }
     })
   const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  // A test that fails before its teardown leaves nothing running.
+  const kill = () => child.kill('SIGTERM')
+  process.once('exit', kill)
   const line = (pattern: RegExp) =>
     new Promise<string>((resolve, reject) => {
       waiting.add({ pattern, resolve })
@@ -152,7 +155,8 @@ export async function startProcesses(
       return Number([...found].at(-1)![1])
     },
     stop: async () => {
-      child.kill('SIGTERM')
+      process.off('exit', kill)
+      kill()
       await ended
     },
   }
