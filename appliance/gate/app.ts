@@ -14,7 +14,7 @@ import type { KeeperClient } from '../keeper/rpc/client.ts'
 import type { Caller } from '../keeper/rpc/messages.ts'
 import { certifiedStanding } from '../standing.ts'
 import { Callers } from './callers.ts'
-import type { DeviceIdentity } from './identity.ts'
+import type { DeviceIdentity, RememberedAuthority } from './identity.ts'
 import { refuseConnection, sendProblem } from './problems.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { decryptRoute } from './routes/decrypt.ts'
@@ -46,6 +46,8 @@ export interface GateOptions {
   version: string
   /** Memory of argon2id for new passphrases and PINs, KiB; less than the default is for tests. */
   argon2Memory?: number | undefined
+  /** Lets agents in to hear what is wrong when the keystore is damaged. */
+  authority?: RememberedAuthority
   /** Newest snapshot of the health process; `null` while there is none. */
   health(): Record<string, unknown> | null
   /** Counters of the serial link; `null` where there is no serial line. */
@@ -91,7 +93,7 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
     state = now as State
     ;(app.server as unknown as { setSecureContext(options: object): void }).setSecureContext({
       ...tls,
-      ca: issuers.map(toPem),
+      ca: trusted(now as State, issuers, options.authority).map(toPem),
     })
   })
   keeper.on('revoked', ({ pins }) => callers.disconnect(pins))
@@ -141,4 +143,19 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
   await app.ready()
   keeper.connect()
   return app
+}
+
+/** The certificates that a client's chain may end in. The keeper names its authority first, when it can. */
+function trusted(
+  state: State,
+  issuers: readonly Uint8Array[],
+  remembered: RememberedAuthority | undefined,
+): readonly Uint8Array[] {
+  const [authority] = issuers
+  if (state === 'failed') return remembered?.certificate ? [remembered.certificate] : []
+  if (authority && state !== 'unprovisioned')
+    remembered?.keep(authority).catch(error => {
+      process.stderr.write(`claviger-gate: the authority's certificate cannot be kept: ${error.message}\n`)
+    })
+  return issuers
 }

@@ -23,6 +23,38 @@ export async function loadDeviceIdentity(directory: string): Promise<DeviceIdent
   return { key: pem, certificate: toPem(certificate), pin: spkiPin(createPublicKey(privateKey)) }
 }
 
+/**
+ * The newest certificate of the keeper's authority, kept beside the device's key: with a damaged keystore the keeper
+ * cannot name it any more, and agents could not even ask what is wrong.
+ */
+export class RememberedAuthority {
+  readonly #path: string
+  #certificate: Uint8Array | null
+
+  private constructor(path: string, certificate: Uint8Array | null) {
+    this.#path = path
+    this.#certificate = certificate
+  }
+
+  static async load(directory: string): Promise<RememberedAuthority> {
+    const path = join(directory, 'authority.crt')
+    const certificate = await readFile(path).catch(() => null)
+    return new RememberedAuthority(path, certificate && new Uint8Array(certificate))
+  }
+
+  /** DER; `null` before the first provisioning. */
+  get certificate(): Uint8Array | null {
+    return this.#certificate
+  }
+
+  /** Keeps a certificate, unless it is the one that is kept. */
+  async keep(certificate: Uint8Array): Promise<void> {
+    if (this.#certificate && Buffer.compare(this.#certificate, certificate) === 0) return
+    this.#certificate = certificate
+    await writeWhole(this.#path, certificate)
+  }
+}
+
 async function readKey(path: string): Promise<string | null> {
   return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
@@ -34,13 +66,18 @@ async function makeKey(path: string): Promise<string> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await writeWhole(path, pem)
+  return pem
+}
+
+/** Writes a file that is there wholly or not at all. */
+async function writeWhole(path: string, contents: string | Uint8Array): Promise<void> {
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
-    await file.writeFile(pem)
+    await file.writeFile(contents)
     await file.sync()
   } finally {
     await file.close()
   }
   await rename(`${path}.new`, path)
-  return pem
 }

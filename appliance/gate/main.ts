@@ -6,7 +6,7 @@ import { KeeperClient } from '../keeper/rpc/client.ts'
 import { readProvision } from '../provision.ts'
 import { VERSION } from '../version.ts'
 import { buildApp } from './app.ts'
-import { loadDeviceIdentity } from './identity.ts'
+import { loadDeviceIdentity, RememberedAuthority } from './identity.ts'
 import { listenOnLan } from './lan.ts'
 import { listenOnSerial, type SerialListener } from './serial.ts'
 
@@ -48,6 +48,7 @@ const app = await buildApp({
   claim: provision?.claim,
   name: provision?.name ?? 'claviger',
   version: VERSION,
+  authority: await RememberedAuthority.load(identityDirectory),
   argon2Memory: values['argon2-memory'] ? Number(values['argon2-memory']) : undefined,
   health: () => health.newest(),
   linkCounters: () => serial?.counters() ?? null,

@@ -13,7 +13,7 @@ import type { Argon2, NewTyped } from '../keeper/rpc/messages.ts'
 /** What a person types. */
 export type Typed = 'passphrase' | 'pin'
 
-/** Something typed that could not be stretched: `malformed-request`, `keeper-unavailable`, `internal`. */
+/** Something typed that could not be stretched: `malformed-request`, `too-many-requests`, `internal`. */
 export class StretchError extends ClavigerError {}
 
 /** Characters (code points) that each may have. */
@@ -112,7 +112,7 @@ export class Stretcher {
    *
    * @param text as it was typed
    * @param parameters asked for when it is this caller's turn; what it throws is thrown
-   * @throws StretchError as {@link stretch}, and `keeper-unavailable` when too many wait
+   * @throws StretchError as {@link stretch}, and `too-many-requests` when too many wait
    */
   existing(
     caller: { pin: Uint8Array },
@@ -168,7 +168,7 @@ export class Stretcher {
   #enter(caller: string): () => void {
     const own = this.#waiting.get(caller) ?? 0
     if (own >= MAX_WAITING_OF_ONE || this.#total >= MAX_WAITING)
-      throw new StretchError('keeper-unavailable', 'too many unlock tries wait already', {
+      throw new StretchError('too-many-requests', 'too many unlock tries wait already', {
         hint: 'try again in a few seconds',
       })
     this.#waiting.set(caller, own + 1)

@@ -66,9 +66,11 @@ export function frame(message: Cbor): Buffer {
   const body = encodeCbor(message)
   if (body.length > MAX_MESSAGE)
     throw new RpcError('too-large', `a message of ${body.length} bytes is over the limit`)
-  const framed = Buffer.allocUnsafe(4 + body.length)
+  const framed = Buffer.allocUnsafeSlow(4 + body.length)
   framed.writeUInt32BE(body.length, 0)
   framed.set(body, 4)
+  // What was encoded may be secret; whoever sends the frame zeroes that too.
+  body.fill(0)
   return framed
 }
 

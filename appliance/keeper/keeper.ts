@@ -7,25 +7,14 @@
 import { EventEmitter } from 'node:events'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { admit, type RouteName, type Standing, type State } from '../../protocol/api/routes.ts'
-import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
 import type { Provision } from '../provision.ts'
-import { certifiedStanding } from '../standing.ts'
+import { issuersOf, type Situation, standingOf } from './admission.ts'
+import { enrol, invite, listAgents, revoke } from './agents.ts'
 import { decrypt } from './decrypt.ts'
-import { EnrolmentError, invitedKey, issue, makeAuthority, makeInvitation } from './enrolment.ts'
-import type { Factor, NewFactor } from './keystore/factors.ts'
-import type { NewSlot } from './keystore/slots.ts'
-import {
-  addInvitation,
-  addKey,
-  addVersion,
-  type Change,
-  enrolAgent,
-  removeName,
-  unknownKey,
-} from './registry.ts'
-import type { Caller, EventParams, Issued, Method, NewTyped, Params, Results } from './rpc/messages.ts'
-import type { SealedAgent, SealedInvitation } from './sealed-state.ts'
-import { hex, keyRow, type Unlocked } from './unlocked.ts'
+import { createKey, listKeys, rotateKey, showKey } from './keys.ts'
+import type { Caller, EventParams, Method, Params, Results } from './rpc/messages.ts'
+import { agentOf, operational, type Service } from './service.ts'
+import { provisionDevice, unlockCost, unlockDevice } from './unlocking.ts'
 import type { Vault } from './vault.ts'
 
 /** What the keeper is given. */
@@ -39,20 +28,28 @@ export interface KeeperOptions {
   clock(): number
 }
 
-const ADMIN_SLOT = 'admin'
-const staffSlot = (name: string) => `staff/${name}`
-
 type Events = { trust: [EventParams<'trust'>]; revoked: [EventParams<'revoked'>] }
 
+/** Methods that write the keystore: one after the other. */
+const CHANGES: ReadonlySet<Method> = new Set([
+  'provision',
+  'unlock',
+  'createKey',
+  'rotateKey',
+  'invite',
+  'enrol',
+  'revoke',
+])
+
 export class Keeper extends EventEmitter<Events> {
-  readonly #options: KeeperOptions
+  readonly #service: Service
   readonly #vault: Vault
   #changes: Promise<unknown> = Promise.resolve()
 
-  constructor(options: KeeperOptions) {
+  constructor({ clock, ...parts }: KeeperOptions) {
     super()
-    this.#options = options
-    this.#vault = options.vault
+    this.#service = { ...parts, now: () => Math.floor(clock() / 1000) }
+    this.#vault = parts.vault
   }
 
   get state(): State {
@@ -61,22 +58,13 @@ export class Keeper extends EventEmitter<Events> {
 
   /** What the gate must know to let anybody in: see `EVENTS.trust`. */
   trust(): EventParams<'trust'> {
-    return { state: this.state, issuers: this.#issuers() }
+    return { state: this.state, issuers: issuersOf(this.#situation()) }
   }
 
-  #issuers(): Uint8Array[] {
-    const { provision } = this.#options
-    if (this.state === 'unprovisioned') return provision ? [provision.administrator] : []
-    const authority = this.#vault.authority
-    const { unlocked } = this.#vault
-    const open = unlocked
-      ? [...unlocked.invitations.values()].filter(invitation => this.#isOpen(invitation))
-      : []
-    return [...(authority ? [authority] : []), ...open.map(({ certificate }) => certificate)]
-  }
-
-  #isOpen({ expires }: SealedInvitation): boolean {
-    return expires > this.#now()
+  #situation(): Situation {
+    const { state, namespace, unlocked, authority } = this.#vault
+    const { provision, now } = this.#service
+    return { state, namespace, unlocked, authority, provision, now: now() }
   }
 
   /**
@@ -86,52 +74,31 @@ export class Keeper extends EventEmitter<Events> {
    */
   async handle<M extends Method>(method: M, caller: Caller, params: Params<M>): Promise<Results[M]> {
     const route = routeOf(method, params)
-    const standing = this.#standing(caller)
-    const refusal = admit(route, standing, this.state)
-    if (refusal) throw new ClavigerError(refusal)
+    this.#admit(route, caller)
     const wasUnlocked = this.#vault.unlocked !== null
     try {
-      return (await this.#serve(method, caller, params as never, standing!)) as Results[M]
+      // A change waits for those before it, which may have changed what its caller may do.
+      const serve = async () => this.#serve(method, caller, params as never, this.#admit(route, caller))
+      return (await (CHANGES.has(method) ? this.#change(serve) : serve())) as Results[M]
     } finally {
       // What was under way when the vault was locked held on to its keys until now.
       if (wasUnlocked && !this.#vault.unlocked) this.#vault.collect()
     }
   }
 
-  /** The registry says who an agent is; while it is locked away, the certificate does. */
-  #standing(caller: Caller): Standing | null {
-    const { unlocked, namespace } = this.#vault
-    const certified = certifiedStanding(caller, this.state)
-    if (certified === 'claimant') {
-      const pin = this.#options.provision?.pin
-      return pin && Buffer.compare(pin, caller.pin) === 0 ? 'claimant' : null
-    }
-    if (certified === null || caller.namespace !== namespace) return null
-    if (certified === 'invited') {
-      const invitation = unlocked?.invitations.get(caller.issuer.name)
-      return invitation && this.#isOpen(invitation) ? 'invited' : null
-    }
-    return unlocked ? (this.#agent(unlocked, caller)?.role ?? null) : certified
+  /** @throws ClavigerError the refusal of a caller who may not use this route now */
+  #admit(route: RouteName, caller: Caller): Standing {
+    const standing = standingOf(caller, this.#situation())
+    const refusal = admit(route, standing, this.state)
+    if (refusal) throw new ClavigerError(refusal)
+    return standing!
   }
 
-  #agent(unlocked: Unlocked, caller: Caller): SealedAgent | undefined {
-    return unlocked.agents.get(hex(caller.pin))
-  }
-
-  async #decrypt(caller: Caller, { purpose, items }: Params<'decrypt'>): Promise<Results['decrypt']> {
-    const unlocked = this.#unlocked()
-    const agent = this.#agent(unlocked, caller)!
-    const opened = await decrypt(this.#vault.namespace, unlocked, agent, purpose, items)
-    if (this.#vault.unlocked) return opened
-    for (const value of opened) if (value instanceof Uint8Array) value.fill(0)
-    throw new ClavigerError('wrong-state')
-  }
-
-  /** @throws ClavigerError `wrong-state`: the device was locked after the request was admitted */
-  #unlocked(): Unlocked {
-    const { unlocked } = this.#vault
-    if (!unlocked) throw new ClavigerError('wrong-state')
-    return unlocked
+  /** Runs changes one after the other, each against the state that the one before left, then tells the gates. */
+  #change<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#changes.then(change)
+    this.#changes = result.catch(() => {})
+    return result.finally(() => this.emit('trust', this.trust()))
   }
 
   #serve(
@@ -140,35 +107,36 @@ export class Keeper extends EventEmitter<Events> {
     params: never,
     standing: Standing,
   ): Results[Method] | Promise<Results[Method]> {
+    const service = this.#service
     switch (method) {
       case 'admit':
         return { standing }
       case 'status':
         return { state: this.state, namespace: this.#vault.namespace, reason: this.#vault.failure }
       case 'provision':
-        return this.#exclusive(() => this.#provision(params))
+        return provisionDevice(service, params)
       case 'unlockCost':
-        return this.#vault.stretching(this.#slot(caller, (params as Params<'unlockCost'>).factor, standing))
+        return unlockCost(service, caller, params, standing)
       case 'unlock':
-        return this.#exclusive(() => this.#unlock(caller, params, standing))
+        return unlockDevice(service, caller, params, standing).then(() => ({ state: this.state }))
       case 'lock':
         return this.#lock()
       case 'listKeys':
-        return [...this.#unlocked().keys.values()].map(keyRow)
+        return listKeys(service)
       case 'showKey':
-        return this.#key((params as Params<'showKey'>).key)
+        return showKey(service, params)
       case 'createKey':
-        return this.#exclusive(() => this.#createKey(params))
+        return createKey(service, params)
       case 'rotateKey':
-        return this.#exclusive(() => this.#rotateKey(params))
+        return rotateKey(service, params)
       case 'listAgents':
-        return this.#listAgents()
+        return listAgents(service)
       case 'invite':
-        return this.#exclusive(() => this.#invite(params))
+        return invite(service, params)
       case 'enrol':
-        return this.#exclusive(() => this.#enrol(caller, params))
+        return enrol(service, caller, params)
       case 'revoke':
-        return this.#exclusive(() => this.#revoke(params))
+        return this.#revoke(params)
       case 'decrypt':
         return this.#decrypt(caller, params)
       default:
@@ -176,74 +144,13 @@ export class Keeper extends EventEmitter<Events> {
     }
   }
 
-  /** Runs changes one after the other, each against the state that the one before left. */
-  #exclusive<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.#changes.then(change)
-    this.#changes = result.catch(() => {})
-    return result
-  }
-
-  #now(): number {
-    return Math.floor(this.#options.clock() / 1000)
-  }
-
-  /** Makes a change durable, then tells the gates. */
-  async #update(change: Change): Promise<void> {
-    await this.#vault.update(change)
-    this.emit('trust', this.trust())
-  }
-
-  async #provision({ passphrase }: Params<'provision'>): Promise<Issued> {
-    const { provision } = this.#options
-    if (this.state !== 'unprovisioned' || !provision) throw new ClavigerError('wrong-state')
-    const { namespace } = this.#vault
-    const { subject, publicKey } = provision
-    const authority = makeAuthority(namespace)
-    const agent: SealedAgent = {
-      name: subject.name,
-      role: 'administrator',
-      keys: [],
-      pin: provision.pin,
-      since: this.#now(),
-    }
-    const slot = {
-      id: ADMIN_SLOT,
-      kind: 'passphrase' as const,
-      factors: [newTyped('passphrase', passphrase)],
-    }
-    const state = { format: 1, authority: authority.pkcs8, keys: [], agents: [agent], invitations: [] }
-    await this.#vault.create(slot, authority.certificate, state)
-    this.emit('trust', this.trust())
-    return issue(namespace, 'administrator', agent.name, publicKey, authority)
-  }
-
-  async #unlock(caller: Caller, params: Params<'unlock'>, standing: Standing): Promise<{ state: State }> {
-    if (this.state !== 'locked') throw new ClavigerError('wrong-state')
-    const factors: Factor[] =
-      'passphrase' in params
-        ? [{ type: 'passphrase', output: params.passphrase }]
-        : [{ type: 'pin', output: params.pin }, ...this.#randomFactors(params.hostShare)]
-    await this.#vault.unlock(this.#slot(caller, factors[0]!.type, standing), factors)
-    if (!this.#agent(this.#unlocked(), caller)) {
-      this.#vault.lock()
-      throw new ClavigerError('unknown-agent')
-    }
-    this.emit('trust', this.trust())
-    return { state: this.state }
-  }
-
-  /** An administrator has the passphrase; an operator's PIN counts only with the share of its own machine. */
-  #slot(caller: Caller, factor: Factor['type'], standing: Standing): string {
-    if (factor !== 'passphrase') return staffSlot(caller.name)
-    if (standing !== 'administrator') throw new ClavigerError('wrong-role')
-    return ADMIN_SLOT
-  }
-
-  #randomFactors(hostShare: Uint8Array): Factor[] {
-    return [
-      { type: 'host-share', output: hostShare },
-      { type: 'device-secret', output: this.#options.deviceSecret },
-    ]
+  async #decrypt(caller: Caller, { purpose, items }: Params<'decrypt'>): Promise<Results['decrypt']> {
+    const unlocked = operational(this.#service)
+    const agent = agentOf(unlocked, caller)!
+    const opened = await decrypt(this.#vault.namespace, unlocked, agent, purpose, items)
+    if (this.#vault.unlocked) return opened
+    for (const value of opened) if (value instanceof Uint8Array) value.fill(0)
+    throw new ClavigerError('wrong-state')
   }
 
   /** Waits for nothing: a change that is under way becomes visible at the next unlock. */
@@ -253,74 +160,10 @@ export class Keeper extends EventEmitter<Events> {
     return { state: this.state }
   }
 
-  #key(name: string): Results['showKey'] {
-    const key = this.#unlocked().keys.get(name)
-    if (!key) throw unknownKey(name)
-    return keyRow(key)
-  }
-
-  async #createKey({ name, suite }: Params<'createKey'>): Promise<Results['createKey']> {
-    const { pkcs8 } = generatePrivateKey(suite)
-    await this.#update(addKey(name, suite, pkcs8, this.#now())).finally(() => pkcs8.fill(0))
-    return this.#key(name)
-  }
-
-  async #rotateKey({ key: name }: Params<'rotateKey'>): Promise<Results['rotateKey']> {
-    const key = this.#unlocked().keys.get(name)
-    if (!key) throw unknownKey(name)
-    const { pkcs8 } = generatePrivateKey(key.suite)
-    await this.#update(addVersion(name, pkcs8, this.#now())).finally(() => pkcs8.fill(0))
-    return this.#key(name)
-  }
-
-  #listAgents(): Results['listAgents'] {
-    const { agents, invitations } = this.#unlocked()
-    const enrolled = [...agents.values()].map(agent => ({ ...agent, expires: null }))
-    const invited = [...invitations.values()]
-      .filter(invitation => this.#isOpen(invitation))
-      .map(({ certificate: _, ...row }) => ({ ...row, pin: null }))
-    return [...enrolled, ...invited]
-  }
-
-  async #invite({ name, role, keys, validFor }: Params<'invite'>): Promise<Results['invite']> {
-    const { secret, certificate } = makeInvitation(this.#vault.namespace, name)
-    const since = this.#now()
-    const expires = since + validFor
-    await this.#update(addInvitation({ name, role, keys, certificate, since, expires }))
-    return { name, secret, expires }
-  }
-
-  async #enrol(caller: Caller, { certificate, staff }: Params<'enrol'>): Promise<Issued> {
-    const { namespace, authority } = this.#vault
-    const unlocked = this.#unlocked()
-    const invitation = unlocked.invitations.get(caller.issuer.name)
-    if (!invitation || !authority) throw new EnrolmentError('invitation-refused')
-    const { name, role } = invitation
-    const publicKey = invitedKey(certificate, caller.pin, invitation.certificate)
-    const put: NewSlot[] = staff
-      ? [
-          {
-            id: staffSlot(name),
-            kind: 'staff',
-            factors: [newTyped('pin', staff.pin), ...this.#randomFactors(staff.hostShare)],
-          },
-        ]
-      : []
-    // The message that the pin is a part of must not live on in the registry.
-    const pin = Uint8Array.from(caller.pin)
-    await this.#vault.update(enrolAgent(name, pin, this.#now()), { put })
-    this.emit('trust', this.trust())
-    return issue(namespace, role, name, publicKey, { privateKey: unlocked.authority, certificate: authority })
-  }
-
-  async #revoke({ name }: Params<'revoke'>): Promise<{ revoked: string }> {
-    const pins = [...this.#unlocked().agents.values()]
-      .filter(agent => agent.name === name)
-      .map(({ pin }) => pin)
-    await this.#vault.update(removeName(name), { remove: [staffSlot(name)] })
-    this.emit('trust', this.trust())
+  async #revoke(params: Params<'revoke'>): Promise<{ revoked: string }> {
+    const pins = await revoke(this.#service, params)
     this.emit('revoked', { pins })
-    return { revoked: name }
+    return { revoked: params.name }
   }
 }
 
@@ -328,9 +171,4 @@ export class Keeper extends EventEmitter<Events> {
 function routeOf<M extends Method>(method: M, params: Params<M>): RouteName {
   if (method === 'admit') return (params as Params<'admit'>).route
   return method === 'unlockCost' ? 'unlock' : (method as RouteName)
-}
-
-/** A passphrase or PIN for a new slot, as the gate stretched it. */
-function newTyped(type: 'passphrase' | 'pin', { output, ...argon2 }: NewTyped): NewFactor {
-  return { type, output, argon2 }
 }

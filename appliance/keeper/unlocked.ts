@@ -38,11 +38,18 @@ const LANES = Number(process.env.UV_THREADPOOL_SIZE ?? 1)
 /** Pins as map keys. */
 export const hex = (pin: Uint8Array): string => Buffer.from(pin).toString('hex')
 
-/** Imports every key of a state. The state itself can be wiped afterwards. */
-export function unlock(namespace: string, state: SealedState): Unlocked {
+/**
+ * Imports every key of a state. The state itself can be wiped afterwards.
+ *
+ * @param previous - the state before a change, unlocked: a version never changes, so its key objects are used again
+ */
+export function unlock(namespace: string, state: SealedState, previous: Unlocked | null = null): Unlocked {
   const keys = new Map<string, Key>()
   for (const { name, suite, versions } of state.keys) {
+    const known = previous?.keys.get(name)?.versions
     const imported = versions.map(({ version, created, pkcs8 }): [number, KeyVersion] => {
+      const same = known?.get(version)
+      if (same) return [version, same]
       const privateKey = importPrivateKey(suite, pkcs8, LANES)
       const publicKey = formatPublicKey({
         suite,
@@ -56,11 +63,16 @@ export function unlock(namespace: string, state: SealedState): Unlocked {
     keys.set(name, { name, suite, versions: new Map(imported) })
   }
   return {
-    authority: createPrivateKey({ key: Buffer.from(state.authority), format: 'der', type: 'pkcs8' }),
+    authority: previous?.authority ?? importAuthority(state.authority),
     keys,
     agents: new Map(state.agents.map(agent => [hex(agent.pin), agent])),
     invitations: new Map(state.invitations.map(invitation => [invitation.name, invitation])),
   }
+}
+
+function importAuthority(pkcs8: Uint8Array): KeyObject {
+  const key = Buffer.from(pkcs8.buffer, pkcs8.byteOffset, pkcs8.length)
+  return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
 }
 
 /** What may be told of a key. */

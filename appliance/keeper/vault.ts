@@ -146,7 +146,7 @@ export class Vault {
         const state = decodeState(bytes)
         try {
           const changed = change(state)
-          next = unlock(this.namespace, changed)
+          next = unlock(this.namespace, changed, this.#unlocked)
           return encodeState(changed)
         } finally {
           wipeState(state)

@@ -11,7 +11,7 @@ export { type Seal, SealError } from './sealer.ts'
 
 /**
  * A function that seals values to a public key (`clvp1:…`).
- * @throws KeyError `malformed-request` when the text is not a public key.
+ * @throws KeyError `bad-key` when the text is not a public key.
  */
 export function sealer(publicKey: string): Seal {
   return sealerWith(suite => nobleHpke(FIELD_SUITES[suite]), publicKey)

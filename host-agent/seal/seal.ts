@@ -13,7 +13,7 @@ const HPKE = { x: nodeHpke(FIELD_SUITES.x), p: nodeHpke(FIELD_SUITES.p), q: node
 
 /**
  * A function that seals values to a public key (`clvp1:…`), on node:crypto.
- * @throws KeyError `malformed-request` when the text is not a public key.
+ * @throws KeyError `bad-key` when the text is not a public key.
  */
 export function sealer(publicKey: string): Seal {
   return sealerWith((suite: SuiteLetter) => HPKE[suite], publicKey)

@@ -12,6 +12,7 @@ export const ERRORS = {
   'bad-context': { status: 400, title: 'the context is not valid' },
   'bad-invitation': { status: 400, title: 'this is not an invitation' },
   'bad-certificate': { status: 400, title: 'the certificate cannot be used' },
+  'bad-key': { status: 400, title: 'this is not a key that can be used' },
   'too-large': { status: 413, title: 'the request is larger than the limit' },
   'unknown-route': { status: 404, title: 'there is no such route' },
 
@@ -23,6 +24,7 @@ export const ERRORS = {
   'unlock-refused': { status: 403, title: 'the device was not unlocked' },
   'slot-destroyed': { status: 403, title: 'the unlock slot was destroyed after too many wrong tries' },
   'invitation-refused': { status: 403, title: 'the invitation was used, withdrawn, or has expired' },
+  'too-many-requests': { status: 429, title: 'too many requests wait already' },
 
   // what it asked for
   'open-failed': { status: 422, title: 'the ciphertext does not open' },

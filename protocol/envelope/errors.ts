@@ -28,9 +28,9 @@ export class OpenError extends ClavigerError {
   }
 }
 
-/** A public or private key that cannot be used. Code `malformed-request`. */
+/** A public or private key that cannot be used. Code `bad-key`. */
 export class KeyError extends ClavigerError {
   constructor(message: string, options?: ErrorOptions) {
-    super('malformed-request', message, options)
+    super('bad-key', message, options)
   }
 }

@@ -29,7 +29,7 @@ export const FIELD_HPKE: Readonly<Record<SuiteLetter, NodeHpke>> = {
  * Seals `plaintext` for a place in a record and returns the token.
  * @throws ContextError `bad-context`
  * @throws TokenError `bad-token` when the plaintext is longer than 64 KiB.
- * @throws KeyError `malformed-request` when the public key cannot be sealed to.
+ * @throws KeyError `bad-key` when the public key cannot be sealed to.
  */
 export function sealField(publicKey: PublicKey, place: FieldPlace, plaintext: Uint8Array): string {
   return sealFieldWith(FIELD_HPKE[publicKey.suite], publicKey, place, plaintext)

@@ -43,7 +43,7 @@ export function nobleHpke(suite: Suite): Hpke<Uint8Array> {
 /**
  * Seals with randomness chosen by the caller, for test vectors only; see `encapsulateWithEphemeral` in
  * {@link ./kem-noble.ts} for its form.
- * @throws KeyError `malformed-request` when the public key is not one.
+ * @throws KeyError `bad-key` when the public key is not one.
  */
 export function sealWithEphemeral(
   suite: Suite,

@@ -23,7 +23,7 @@ export interface Hpke<PrivateKey> {
 
   /**
    * Seals to a serialized public key (RFC 9180 §7.1.1) with fresh randomness.
-   * @throws KeyError `malformed-request` when the public key is not one.
+   * @throws KeyError `bad-key` when the public key is not one.
    */
   seal(publicKey: Uint8Array, info: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Sealed
 

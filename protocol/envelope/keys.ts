@@ -61,7 +61,7 @@ export function generatePrivateKey(suite: SuiteLetter): GeneratedKey {
 /**
  * Loads a private key. The caller zeroes `pkcs8`.
  * @param lanes how many threads of the pool may work with it at once: cores minus one; 0 opens batches on this thread.
- * @throws KeyError `malformed-request` when it is not a key of this suite.
+ * @throws KeyError `bad-key` when it is not a key of this suite.
  */
 export function importPrivateKey(suite: SuiteLetter, pkcs8: Uint8Array, lanes = 1): FieldPrivateKey {
   try {

@@ -19,7 +19,7 @@ export interface FieldPlace {
  * Seals `plaintext` with `hpke`, whose suite is the public key's, and returns the token.
  * @throws ContextError `bad-context`
  * @throws TokenError `bad-token` when the plaintext is longer than 64 KiB.
- * @throws KeyError `malformed-request` when the public key cannot be sealed to.
+ * @throws KeyError `bad-key` when the public key cannot be sealed to.
  */
 export function sealFieldWith(
   hpke: Pick<Hpke<never>, 'seal'>,

@@ -92,7 +92,7 @@ export function joinBody(enc: Uint8Array, ciphertext: Uint8Array): Uint8Array {
 
 /**
  * Parses `clvp1:<suite>:<namespace>:<key>:<version>:<base64url>`. A colon is in none of the parts.
- * @throws KeyError `malformed-request`
+ * @throws KeyError `bad-key`
  */
 export function parsePublicKey(text: string): PublicKey {
   if (typeof text !== 'string' || text.length > MAX_PUBLIC_KEY_LENGTH) {
@@ -110,7 +110,7 @@ export function parsePublicKey(text: string): PublicKey {
 
 /**
  * The text of a public key.
- * @throws KeyError `malformed-request` when the parts make none.
+ * @throws KeyError `bad-key` when the parts make none.
  */
 export function formatPublicKey(publicKey: PublicKey): string {
   const { suite, namespace, key, version, bytes } = checkPublicKey(publicKey)

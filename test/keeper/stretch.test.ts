@@ -123,7 +123,7 @@ t.test('When many want to stretch, then one at a time does, and too many are sen
   })
   await new Promise(resolve => setTimeout(resolve, 20))
   t.equal(second, false, 'the second is not asked for before the first is done')
-  const away = { code: 'keeper-unavailable', hint: 'try again in a few seconds' }
+  const away = { code: 'too-many-requests', hint: 'try again in a few seconds' }
   await t.rejects(existing(9, held()), away, 'the queue is full')
   turns[0]!.release()
   await works[0]
@@ -139,7 +139,7 @@ t.test('When one caller wants many, then it gets two places and leaves the other
   const turn = held()
   const existing = (who: number) => stretcher.existing(caller(who), 'pin', '2468', turn.parameters)
   const works = [existing(1), existing(1)]
-  await t.rejects(existing(1), { code: 'keeper-unavailable' })
+  await t.rejects(existing(1), { code: 'too-many-requests' })
   works.push(existing(2))
   turn.release()
   await Promise.all(works)

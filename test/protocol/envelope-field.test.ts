@@ -240,16 +240,12 @@ t.test('When a public key is formatted, then only that text gives it back', asyn
       'x'.repeat(1_000_000),
     ]
     for (const other of bad)
-      t.throws(
-        () => parsePublicKey(other),
-        { code: 'malformed-request', name: 'KeyError' },
-        other.slice(0, 60),
-      )
-    t.throws(() => formatPublicKey({ ...publicKey, version: 0 }), { code: 'malformed-request' })
+      t.throws(() => parsePublicKey(other), { code: 'bad-key', name: 'KeyError' }, other.slice(0, 60))
+    t.throws(() => formatPublicKey({ ...publicKey, version: 0 }), { code: 'bad-key' })
   }
   fc.assert(
     fc.property(fc.string({ maxLength: 100 }), text => {
-      t.throws(() => parsePublicKey(text), { code: 'malformed-request' })
+      t.throws(() => parsePublicKey(text), { code: 'bad-key' })
     }),
   )
 })
@@ -278,13 +274,13 @@ t.test('When PKCS#8 is not a key of the suite, then it is refused with one code'
     ]) {
       t.throws(
         () => importPrivateKey(suite, bad),
-        { code: 'malformed-request', name: 'KeyError' },
+        { code: 'bad-key', name: 'KeyError' },
         `${suite} ${bad.length}`,
       )
     }
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), bytes => {
-        t.throws(() => importPrivateKey(suite, bytes), { code: 'malformed-request' })
+        t.throws(() => importPrivateKey(suite, bytes), { code: 'bad-key' })
       }),
       { numRuns: 30 },
     )
@@ -385,7 +381,7 @@ t.test(
     })
     t.throws(() => sealField(publicKey, { ...place, field: 'Card' }, utf8('x')), { code: 'bad-context' })
     t.throws(() => sealField({ ...publicKey, bytes: new Uint8Array(32) }, place, utf8('x')), {
-      code: 'malformed-request',
+      code: 'bad-key',
     })
   },
 )

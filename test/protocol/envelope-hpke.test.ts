@@ -262,8 +262,8 @@ t.test('When an X25519 point is of low order, then nothing opens and nothing is 
       const message = [point, empty, empty, aeadSeal(suite.aead, key, baseNonce, empty, fromHex('00'))]
       t.equal(outcome(node, privateKey.main, message), FAILED, `node ${hex}`)
       t.equal(outcome(noble, raw, message), FAILED, `noble ${hex}`)
-      t.throws(() => node.seal(point, empty, empty, empty), { code: 'malformed-request' })
-      t.throws(() => noble.seal(point, empty, empty, empty), { code: 'malformed-request' })
+      t.throws(() => node.seal(point, empty, empty, empty), { code: 'bad-key' })
+      t.throws(() => noble.seal(point, empty, empty, empty), { code: 'bad-key' })
       t.throws(() => NOBLE_KEMS.x25519.decapsulate(raw, point))
       t.throws(() => decapsulateNow(privateKey.main, point))
     }
@@ -327,8 +327,8 @@ t.test(
       t.equal(outcome(noble, raw, message), FAILED, `noble: ${title}`)
       t.throws(() => decapsulateNow(privateKey.main, point), `node decapsulates no point ${title}`)
       t.throws(() => NOBLE_KEMS.p256.decapsulate(raw, point), `noble decapsulates no point ${title}`)
-      t.throws(() => node.seal(point, empty, empty, empty), { code: 'malformed-request' }, title)
-      t.throws(() => noble.seal(point, empty, empty, empty), { code: 'malformed-request' }, title)
+      t.throws(() => node.seal(point, empty, empty, empty), { code: 'bad-key' }, title)
+      t.throws(() => noble.seal(point, empty, empty, empty), { code: 'bad-key' }, title)
     }
   },
 )
@@ -337,8 +337,8 @@ t.test('When an X-Wing public key has coefficients above the modulus, then neith
   const suite = { kem: 'xwing', aead: 'aes-256-gcm' } as const
   const bad = Uint8Array.from(keyPair('xwing').publicKey).fill(0xff, 0, 3)
   const empty = new Uint8Array(0)
-  t.throws(() => nodeHpke(suite).seal(bad, empty, empty, empty), { code: 'malformed-request' })
-  t.throws(() => nobleHpke(suite).seal(bad, empty, empty, empty), { code: 'malformed-request' })
+  t.throws(() => nodeHpke(suite).seal(bad, empty, empty, empty), { code: 'bad-key' })
+  t.throws(() => nobleHpke(suite).seal(bad, empty, empty, empty), { code: 'bad-key' })
 })
 
 t.test('When the private key belongs to another kem, then it is the same one error', async t => {

@@ -248,7 +248,7 @@ for (const { name, suites, lines, contexts, keys, probe } of LANGUAGES) {
           .split('\n')
       : []
     for (const [i, text] of bad.entries()) {
-      t.throws(() => sealer(text), { code: 'malformed-request' })
+      t.throws(() => sealer(text), { code: 'bad-key' })
       if (keys) t.equal(judged[i], 'bad-public-key', JSON.stringify(text))
     }
     if (keys) t.equal(judged[bad.length], 'key')
@@ -315,8 +315,8 @@ t.test(
         t.throws(() => seal({ ...place, record: '\ud83d' }, 'x'), { code: 'bad-context' })
         t.throws(() => seal(place, new Uint8Array(MAX_PLAINTEXT_LENGTH + 1)), { code: 'bad-token' })
       }
-      t.throws(() => sealer(`${publicKey}=`), { code: 'malformed-request' })
-      t.throws(() => browserSealer(`${publicKey}=`), { code: 'malformed-request' })
+      t.throws(() => sealer(`${publicKey}=`), { code: 'bad-key' })
+      t.throws(() => browserSealer(`${publicKey}=`), { code: 'bad-key' })
     }
   },
 )

@@ -22,8 +22,8 @@ export type Handler = <M extends Method>(
   params: Params<M>,
 ) => Promise<Results[M]> | Results[M]
 
-/** Most requests of one connection that may wait for their answer; further ones wait in the socket. */
-const MAX_PENDING = 256
+/** Most requests of one connection that are not answered yet, or whose answers were not read; further ones wait. */
+const MAX_PENDING = 64
 
 /** Methods whose results have secret bytes that belong to nobody else: plaintexts, an invitation's secret. */
 const SECRET_RESULTS: ReadonlySet<string> = new Set<Method>(['decrypt', 'invite'])
@@ -70,10 +70,14 @@ export class RpcServer {
       if (!Request(message) || message[0] === 0)
         throw new RpcError('rpc-malformed', 'a request has the wrong shape')
       if (++pending === MAX_PENDING) socket.pause()
+      // An answer counts until the gate has taken it: one that never reads must not fill the memory.
       void this.#answer(message).then(answer => {
-        if (pending-- === MAX_PENDING) socket.resume()
-        if (socket.destroyed) answer.fill(0)
-        else socket.write(answer, () => answer.fill(0))
+        const taken = () => {
+          answer.fill(0)
+          if (pending-- === MAX_PENDING) socket.resume()
+        }
+        if (socket.destroyed) taken()
+        else socket.write(answer, taken)
       })
     })
   }

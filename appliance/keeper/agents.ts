@@ -1,0 +1,64 @@
+/** Methods about agents: list, invite, enrol, revoke. */
+import { isOpen } from './admission.ts'
+import { EnrolmentError, invitedKey, issue, makeInvitation } from './enrolment.ts'
+import { addInvitation, enrolAgent, removeName } from './registry.ts'
+import type { AgentRow, Caller, Issued, Params, Results } from './rpc/messages.ts'
+import { operational, type Service } from './service.ts'
+import { newStaffSlot, staffSlot } from './unlocking.ts'
+
+/** Enrolled agents, then open invitations. */
+export function listAgents(service: Service): AgentRow[] {
+  const { agents, invitations } = operational(service)
+  const enrolled = [...agents.values()].map(agent => ({ ...agent, expires: null }))
+  const invited = [...invitations.values()]
+    .filter(invitation => isOpen(invitation, service.now()))
+    .map(({ certificate: _, ...row }) => ({ ...row, pin: null }))
+  return [...enrolled, ...invited]
+}
+
+/** @throws RegistryError `agent-exists`, `unknown-key` */
+export async function invite(
+  service: Service,
+  { name, role, keys, validFor }: Params<'invite'>,
+): Promise<Results['invite']> {
+  const { secret, certificate } = makeInvitation(service.vault.namespace, name)
+  const since = service.now()
+  const expires = since + validFor
+  await service.vault.update(addInvitation({ name, role, keys, certificate, since, expires }))
+  return { name, secret, expires }
+}
+
+/**
+ * Registers the caller under its invitation, makes its unlock slot, and withdraws the invitation, in one generation.
+ *
+ * @throws EnrolmentError `invitation-refused`, `bad-certificate`; RegistryError `agent-exists`
+ */
+export async function enrol(
+  service: Service,
+  caller: Caller,
+  { certificate, staff }: Params<'enrol'>,
+): Promise<Issued> {
+  const { namespace, authority } = service.vault
+  const unlocked = operational(service)
+  const invitation = unlocked.invitations.get(caller.issuer.name)
+  if (!invitation || !authority) throw new EnrolmentError('invitation-refused')
+  const { name, role } = invitation
+  const publicKey = invitedKey(certificate, caller.pin, invitation.certificate)
+  const put = staff ? [newStaffSlot(service, caller.pin, staff.pin, staff.hostShare)] : []
+  // The message that the pin is a part of must not live on in the registry.
+  const pin = Uint8Array.from(caller.pin)
+  await service.vault.update(enrolAgent(name, pin, service.now()), { put })
+  return issue(namespace, role, name, publicKey, { privateKey: unlocked.authority, certificate: authority })
+}
+
+/**
+ * Removes an agent with its unlock slot, or withdraws an invitation.
+ *
+ * @returns the pins whose connections must end
+ * @throws RegistryError `unknown-name`, `last-administrator`
+ */
+export async function revoke(service: Service, { name }: Params<'revoke'>): Promise<Uint8Array[]> {
+  const agents = [...operational(service).agents.values()].filter(agent => agent.name === name)
+  await service.vault.update(removeName(name), { remove: agents.map(({ pin }) => staffSlot(pin)) })
+  return agents.map(({ pin }) => pin)
+}

@@ -1,0 +1,35 @@
+/** Methods about keys: list, show, create, rotate. Only public halves are answered. */
+import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
+import { addKey, addVersion, unknownKey } from './registry.ts'
+import type { KeyRow, Params } from './rpc/messages.ts'
+import { operational, type Service } from './service.ts'
+import { type Key, keyRow } from './unlocked.ts'
+
+export function listKeys(service: Service): KeyRow[] {
+  return [...operational(service).keys.values()].map(keyRow)
+}
+
+/** @throws RegistryError `unknown-key` */
+export function showKey(service: Service, { key }: Params<'showKey'>): KeyRow {
+  return keyRow(find(service, key))
+}
+
+/** @throws RegistryError `key-exists` */
+export async function createKey(service: Service, { name, suite }: Params<'createKey'>): Promise<KeyRow> {
+  const { pkcs8 } = generatePrivateKey(suite)
+  await service.vault.update(addKey(name, suite, pkcs8, service.now())).finally(() => pkcs8.fill(0))
+  return keyRow(find(service, name))
+}
+
+/** @throws RegistryError `unknown-key` */
+export async function rotateKey(service: Service, { key: name }: Params<'rotateKey'>): Promise<KeyRow> {
+  const { pkcs8 } = generatePrivateKey(find(service, name).suite)
+  await service.vault.update(addVersion(name, pkcs8, service.now())).finally(() => pkcs8.fill(0))
+  return keyRow(find(service, name))
+}
+
+function find(service: Service, name: string): Key {
+  const key = operational(service).keys.get(name)
+  if (!key) throw unknownKey(name)
+  return key
+}

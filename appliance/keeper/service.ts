@@ -1,0 +1,29 @@
+/** What the keeper's methods stand on. */
+import { ClavigerError } from '../../protocol/api/errors.ts'
+import type { Provision } from '../provision.ts'
+import type { Caller } from './rpc/messages.ts'
+import type { SealedAgent } from './sealed-state.ts'
+import { hex, type Unlocked } from './unlocked.ts'
+import type { Vault } from './vault.ts'
+
+/** The keeper, as far as a method needs it. */
+export interface Service {
+  vault: Vault
+  /** The card's `provision.json`; ignored once there is a keystore. */
+  provision: Provision | null
+  /** The 32 bytes of the systemd credential `device-secret`. */
+  deviceSecret: Uint8Array
+  /** Seconds since 1970. */
+  now(): number
+}
+
+/** @throws ClavigerError `wrong-state`: the device was locked after the request was admitted */
+export function operational({ vault }: Service): Unlocked {
+  if (!vault.unlocked) throw new ClavigerError('wrong-state')
+  return vault.unlocked
+}
+
+/** The registry's entry of a caller. */
+export function agentOf(unlocked: Unlocked, caller: Caller): SealedAgent | undefined {
+  return unlocked.agents.get(hex(caller.pin))
+}

@@ -1,0 +1,100 @@
+/** Methods that make and open the keystore: provision, unlock, and how what is typed for a slot must be stretched. */
+import { ClavigerError } from '../../protocol/api/errors.ts'
+import type { Standing } from '../../protocol/api/routes.ts'
+import { issue, makeAuthority } from './enrolment.ts'
+import type { Factor, NewFactor } from './keystore/factors.ts'
+import type { NewSlot } from './keystore/slots.ts'
+import type { Caller, Issued, NewTyped, Params, Results } from './rpc/messages.ts'
+import type { SealedAgent } from './sealed-state.ts'
+import { agentOf, operational, type Service } from './service.ts'
+import { hex } from './unlocked.ts'
+
+const ADMIN_SLOT = 'admin'
+
+/**
+ * Id of the slot that an operator's PIN opens, together with the share of its machine. It has the key of that machine in
+ * it, not its name: a revoked agent must not use up the tries of another who was enrolled under its name.
+ *
+ * @param pin - of the agent's public key, 32 bytes
+ */
+export const staffSlot = (pin: Uint8Array): string => `staff/${hex(pin).slice(0, 32)}`
+
+/** The keystore, the authority and the first administrator, in one generation. */
+export async function provisionDevice(
+  service: Service,
+  { passphrase }: Params<'provision'>,
+): Promise<Issued> {
+  const { vault, provision } = service
+  if (!provision) throw new ClavigerError('wrong-state')
+  const { namespace } = vault
+  const { subject, publicKey, pin } = provision
+  const authority = makeAuthority(namespace)
+  const agent: SealedAgent = {
+    name: subject.name,
+    role: 'administrator',
+    keys: [],
+    pin,
+    since: service.now(),
+  }
+  const slot: NewSlot = { id: ADMIN_SLOT, kind: 'passphrase', factors: [newTyped('passphrase', passphrase)] }
+  const state = { format: 1, authority: authority.pkcs8, keys: [], agents: [agent], invitations: [] }
+  await vault.create(slot, authority.certificate, state)
+  return issue(namespace, 'administrator', agent.name, publicKey, authority)
+}
+
+/** @throws UnlockError `unlock-refused`, `slot-destroyed`; ClavigerError `unknown-agent` for one who was revoked */
+export async function unlockDevice(
+  service: Service,
+  caller: Caller,
+  params: Params<'unlock'>,
+  standing: Standing,
+): Promise<void> {
+  const factors: Factor[] =
+    'passphrase' in params
+      ? [{ type: 'passphrase', output: params.passphrase }]
+      : [{ type: 'pin', output: params.pin }, ...randomFactors(service, params.hostShare)]
+  await service.vault.unlock(slotFor(caller, factors[0]!.type, standing), factors)
+  if (agentOf(operational(service), caller)) return
+  service.vault.lock()
+  throw new ClavigerError('unknown-agent')
+}
+
+/** What the gate must know to stretch what the caller types. */
+export function unlockCost(
+  service: Service,
+  caller: Caller,
+  { factor }: Params<'unlockCost'>,
+  standing: Standing,
+): Promise<Results['unlockCost']> {
+  return service.vault.stretching(slotFor(caller, factor, standing))
+}
+
+/** A slot for an operator's PIN on the machine that holds this share; `agent` is the pin of the machine's key. */
+export function newStaffSlot(
+  service: Service,
+  agent: Uint8Array,
+  pin: NewTyped,
+  hostShare: Uint8Array,
+): NewSlot {
+  const factors = [newTyped('pin', pin), ...randomFactors(service, hostShare)]
+  return { id: staffSlot(agent), kind: 'staff', factors }
+}
+
+/** An administrator has the passphrase; an operator's PIN counts only with the share of its own machine. */
+function slotFor(caller: Caller, factor: Factor['type'], standing: Standing): string {
+  if (factor !== 'passphrase') return staffSlot(caller.pin)
+  if (standing !== 'administrator') throw new ClavigerError('wrong-role')
+  return ADMIN_SLOT
+}
+
+function randomFactors({ deviceSecret }: Service, hostShare: Uint8Array): Factor[] {
+  return [
+    { type: 'host-share', output: hostShare },
+    { type: 'device-secret', output: deviceSecret },
+  ]
+}
+
+/** A passphrase or PIN for a new slot, as the gate stretched it. */
+function newTyped(type: 'passphrase' | 'pin', { output, ...argon2 }: NewTyped): NewFactor {
+  return { type, output, argon2 }
+}
