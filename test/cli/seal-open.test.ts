@@ -372,9 +372,9 @@ t.test(
       const write = (chunk: Buffer) => new Promise<unknown>(resolve => stdin.write(chunk, resolve))
       if (format === 'csv') await write(Buffer.from(`${HEADER}\n`))
       const some = Buffer.from(rows[format].repeat(Math.ceil(1_048_576 / rows[format].length)))
-      for (let i = 0; i < 20; i++) await write(some)
+      for (let i = 0; i < 10; i++) await write(some)
       const endless = Buffer.alloc(1_048_576, '"x,')
-      for (let i = 0; i < 300; i++) await write(endless)
+      for (let i = 0; i < 160; i++) await write(endless)
       const status = readFileSync(`/proc/${pid}/status`, 'utf8')
       const peak = Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) / 1024
       stdin.end('\n')
