@@ -10,12 +10,14 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { DISCARD_COUNTER, type LinkCounters, newCounters } from './counters.ts'
 import { FrameDecoder } from './decoder.ts'
-import { type Frame, HEAD, KIND, LINK_VERSION } from './frame.ts'
-import { type Greeting, type Hello, readHello, type Side, writeHello } from './hello.ts'
+import { type Frame, KIND } from './frame.ts'
+import { Handshake } from './handshake.ts'
+import type { Greeting, Hello, Side } from './hello.ts'
+import { LinkError } from './link-error.ts'
 import { Pings } from './pings.ts'
-import { LinkError, Session, type SessionLine, type Verdict } from './session.ts'
+import { Sessions } from './sessions.ts'
 import { realTimers, type Timers } from './timers.ts'
-import { type FrameSource, type FrameToWrite, FrameWriter } from './writer.ts'
+import { type FrameSource, FrameWriter } from './writer.ts'
 
 /** How a link is made. */
 export interface LinkOptions {
@@ -43,49 +45,45 @@ export interface LinkEvents {
   detached: [reason: LinkError]
 }
 
-/** RESETs that wait for the port; a peer that provokes more gets no answer. */
-const MAX_RESETS = 256
-
 /** The multiplexer; see the head of this file. */
 export class Link extends EventEmitter<LinkEvents> {
   readonly side: Side
   readonly #counters = newCounters()
-  readonly #timers: Timers
   readonly #random: () => number
-  readonly #helloEvery: number
-  readonly #maxSessions: number
+  readonly #handshake: Handshake
   readonly #pings: Pings
-  readonly #sessions = new Map<number, Session>()
-  /** Sessions with something to send, in the order of their turns. */
-  readonly #ready = new Set<Session>()
-  readonly #resets = new Set<number>()
-  readonly #line: SessionLine
-  #greeting: Greeting
-  #lastId = 0
+  readonly #sessions: Sessions
   #writer: FrameWriter | null = null
   #detach: ((reason: LinkError) => void) | null = null
-  #helloTimer: unknown = null
-  #helloDue = false
-  #epoch = 0
-  #heard = 0
-  #greeted = false
 
   constructor(options: LinkOptions) {
     super()
-    this.side = options.side
-    this.#greeting = { deviceId: '', state: '', ...options.hello }
-    this.#timers = options.timers ?? realTimers
+    const { side, timers = realTimers } = options
+    const counters = this.#counters
+    const wake = () => this.#writer?.wake()
+    this.side = side
     this.#random = options.random ?? (() => randomInt(1, 0x1_0000_0000))
-    this.#helloEvery = options.helloEvery ?? 1_000
-    this.#maxSessions = options.maxSessions ?? 64
-    this.#pings = new Pings(this.#timers, options.now ?? (() => performance.now()), this.#counters)
-    this.#line = {
-      ready: session => this.#wakeSession(session),
-      over: (session, reset) => {
-        this.#forget(session)
-        if (reset) this.#reset(session.id)
-      },
-    }
+    this.#pings = new Pings(timers, options.now ?? (() => performance.now()), counters)
+    this.#sessions = new Sessions({
+      side,
+      counters,
+      limit: options.maxSessions ?? 64,
+      attached: () => this.attached,
+      greeted: () => this.greeted,
+      accepts: () => this.listenerCount('session') > 0,
+      accept: session => this.emit('session', session),
+      wake,
+    })
+    this.#handshake = new Handshake({
+      side,
+      counters,
+      timers,
+      greeting: { deviceId: '', state: '', ...options.hello },
+      helloEvery: options.helloEvery ?? 1_000,
+      onRestart: () => this.#sessions.failAnnounced(new LinkError('the other end restarted')),
+      onHello: hello => this.emit('hello', hello),
+      wake,
+    })
   }
 
   /** A snapshot of the counters. */
@@ -100,7 +98,7 @@ export class Link extends EventEmitter<LinkEvents> {
 
   /** True once both ends have heard each other over the attached port. */
   get greeted(): boolean {
-    return this.#greeted
+    return this.#handshake.greeted
   }
 
   /** Sessions that live now. */
@@ -112,8 +110,7 @@ export class Link extends EventEmitter<LinkEvents> {
   attach(port: Duplex): void {
     this.detach()
     this.#counters.attached++
-    this.#epoch = this.#random()
-    this.#heard = 0
+    this.#handshake.begin(this.#random())
     const decoder = new FrameDecoder()
     const writer = new FrameWriter(port, this.#source, this.#counters)
     this.#writer = writer
@@ -131,11 +128,10 @@ export class Link extends EventEmitter<LinkEvents> {
       port.pause()
       this.#writer = null
       this.#detach = null
-      this.#greeted = false
-      this.#resets.clear()
-      this.#stopHello()
+      this.#sessions.dropResets()
+      this.#handshake.end()
       this.#pings.fail(reason)
-      for (const session of [...this.#sessions.values()]) session.fail(reason)
+      this.#sessions.fail(reason)
       this.emit('detached', reason)
     }
     if (port.destroyed || !port.readable) {
@@ -144,7 +140,7 @@ export class Link extends EventEmitter<LinkEvents> {
     }
     // a port that was detached before is paused, and a listener alone does not wake it
     port.resume()
-    this.#sayHello()
+    this.#handshake.greet()
   }
 
   /** Stops using the port, which stays open; all sessions fail with `link-failed`. */
@@ -154,9 +150,7 @@ export class Link extends EventEmitter<LinkEvents> {
 
   /** Says something new of this end to the other, such as a change of the device's state. */
   announce(greeting: Partial<Greeting>): void {
-    this.#greeting = { ...this.#greeting, ...greeting }
-    this.#helloDue = true
-    this.#writer?.wake()
+    this.#handshake.announce(greeting)
   }
 
   /**
@@ -165,26 +159,7 @@ export class Link extends EventEmitter<LinkEvents> {
    * Without a port, or beyond the limit of sessions, the returned stream fails with `link-failed`.
    */
   open(): Duplex {
-    do {
-      this.#lastId = (this.#lastId + 1) >>> 0
-    } while (this.#lastId === 0 || this.#sessions.has(this.#lastId))
-    const session = new Session(this.#lastId, this.#line, true)
-    const refusal =
-      this.side !== 'host'
-        ? 'only the host opens sessions'
-        : this.#writer === null
-          ? 'no port is attached'
-          : this.#sessions.size >= this.#maxSessions
-            ? 'too many sessions'
-            : null
-    if (refusal !== null) {
-      session.fail(new LinkError(refusal))
-      return session
-    }
-    this.#counters.opened++
-    this.#sessions.set(session.id, session)
-    this.#wakeSession(session)
-    return session
+    return this.#sessions.open()
   }
 
   /**
@@ -203,51 +178,11 @@ export class Link extends EventEmitter<LinkEvents> {
 
   readonly #source: FrameSource = {
     nextFrame: (raw, done) => {
-      if (this.#helloDue) return this.#helloFrame(raw)
-      const ping = this.#pings.next(raw)
-      if (ping !== null) return ping
-      for (const id of this.#resets) {
-        this.#resets.delete(id)
-        this.#counters.resetsOut++
-        return { kind: KIND.RESET, session: id, length: 0 }
-      }
-      return this.#greeted ? this.#sessionFrame(raw, done) : null
+      if (this.#handshake.due) return this.#handshake.frame(raw)
+      const first = this.#pings.next(raw) ?? this.#sessions.nextReset()
+      if (first !== null || !this.greeted) return first
+      return this.#sessions.nextFrame(raw, done)
     },
-  }
-
-  #sessionFrame(raw: Buffer, done: (() => void)[]): FrameToWrite | null {
-    for (const session of this.#ready) {
-      // to the end of the queue: one frame each, in turn
-      this.#ready.delete(session)
-      const kind = session.next()
-      if (kind === 0) continue
-      const length = session.fill(kind, raw, done)
-      if (session.next() !== 0) this.#ready.add(session)
-      return { kind, session: session.id, length }
-    }
-    return null
-  }
-
-  #helloFrame(raw: Buffer): FrameToWrite {
-    this.#helloDue = false
-    const hello = { ...this.#greeting, version: LINK_VERSION, side: this.side, epoch: this.#epoch }
-    const length = writeHello({ ...hello, heard: this.#heard }, raw, HEAD)
-    return { kind: KIND.HELLO, session: 0, length }
-  }
-
-  /** Sends HELLO; the host repeats it until it is answered. */
-  #sayHello(): void {
-    this.#stopHello()
-    this.#helloDue = true
-    this.#writer?.wake()
-    if (this.side === 'device') return
-    this.#helloTimer = this.#timers.setTimeout(() => this.#sayHello(), this.#helloEvery)
-  }
-
-  #stopHello(): void {
-    if (this.#helloTimer !== null) this.#timers.clearTimeout(this.#helloTimer)
-    this.#helloTimer = null
-    this.#helloDue = false
   }
 
   #read(found: ReturnType<FrameDecoder['push']>, bytes: number, writer: FrameWriter): void {
@@ -266,102 +201,14 @@ export class Link extends EventEmitter<LinkEvents> {
   }
 
   #take(frame: Frame): void {
-    const { kind, session: id, payload } = frame
+    const { kind, payload } = frame
     if (kind === KIND.HELLO) {
-      this.#takeHello(payload)
-      return
-    }
-    if (kind === KIND.PING || kind === KIND.PONG) {
+      this.#handshake.take(payload)
+    } else if (kind === KIND.PING || kind === KIND.PONG) {
       this.#pings.take(kind, payload.readUInt32BE(0))
       this.#writer?.wake()
-      return
-    }
-    if (kind === KIND.OPEN) {
-      this.#takeOpen(id)
-      return
-    }
-    if (kind === KIND.RESET) this.#counters.resetsIn++
-    const session = this.#sessions.get(id)
-    if (session === undefined) {
-      this.#counters.unknownSession++
-      // only DATA is answered: the sender of anything else has nothing to lose, and RESET must not breed RESET
-      if (kind === KIND.DATA && this.#greeted) this.#reset(id)
-      return
-    }
-    if (kind === KIND.DATA) this.#judge(session, session.takeData(payload))
-    else if (kind === KIND.CREDIT) this.#judge(session, session.takeCredit(payload.readUInt32BE(0)))
-    else if (kind === KIND.CLOSE) this.#judge(session, session.takeClose(payload.readUInt32BE(0)))
-    else session.takeReset()
-  }
-
-  #judge(session: Session, verdict: Verdict): void {
-    if (verdict === 'ok') return
-    if (verdict === 'gap') this.#counters.gaps++
-    else this.#counters.creditViolations++
-    session.fail(new LinkError(verdict === 'gap' ? 'the line lost bytes' : 'the other end broke the credit'))
-    this.#reset(session.id)
-  }
-
-  #takeHello(payload: Buffer): void {
-    const hello = readHello(payload)
-    if (hello === null) this.#counters.badHello++
-    else if (hello.side === this.side) this.#counters.echoed++
-    else {
-      if (hello.epoch !== this.#heard) {
-        this.#heard = hello.epoch
-        this.#greeted = false
-        if (this.side === 'host' && hello.heard !== this.#epoch) this.#sayHello()
-        const restarted = new LinkError('the other end restarted')
-        for (const session of [...this.#sessions.values()]) if (session.announced) session.fail(restarted)
-      }
-      if (this.side === 'device') this.#helloDue = true
-      // an old HELLO in the line's buffers does not know our epoch, so it cannot pass for an answer
-      if (this.side === 'device' || hello.heard === this.#epoch) {
-        this.#greeted = true
-        if (this.side === 'host') this.#stopHello()
-        this.emit('hello', hello)
-      }
-      this.#writer?.wake()
-    }
-  }
-
-  #takeOpen(id: number): void {
-    const living = this.#sessions.get(id)
-    if (this.side === 'host') {
-      this.#counters.echoed++
-    } else if (!this.#greeted) {
-      this.#counters.unknownSession++
-    } else if (living !== undefined) {
-      this.#counters.duplicateOpens++
-      living.fail(new LinkError('the other end opened the session twice'))
-      this.#reset(id)
-    } else if (this.#sessions.size >= this.#maxSessions || this.listenerCount('session') === 0) {
-      this.#counters.refusedOpens++
-      this.#reset(id)
     } else {
-      this.#counters.opened++
-      const session = new Session(id, this.#line, false)
-      this.#sessions.set(id, session)
-      this.emit('session', session)
+      this.#sessions.take(frame)
     }
-  }
-
-  #wakeSession(session: Session): void {
-    if (this.#sessions.get(session.id) !== session) return
-    if (session.next() === 0) return
-    this.#ready.add(session)
-    this.#writer?.wake()
-  }
-
-  #forget(session: Session): void {
-    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id)
-    this.#ready.delete(session)
-  }
-
-  #reset(id: number): void {
-    if (this.#writer === null) return
-    if (this.#resets.size >= MAX_RESETS) this.#counters.droppedAnswers++
-    else this.#resets.add(id)
-    this.#writer.wake()
   }
 }

@@ -4,7 +4,7 @@
 
 import type { LinkCounters } from './counters.ts'
 import { HEAD, KIND, type Kind } from './frame.ts'
-import { LinkError } from './session.ts'
+import { LinkError } from './link-error.ts'
 import type { Timers } from './timers.ts'
 import type { FrameToWrite } from './writer.ts'
 

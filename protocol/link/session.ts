@@ -6,24 +6,11 @@
  */
 
 import { Duplex } from 'node:stream'
-import { ClavigerError } from '../api/errors.ts'
-import { HEAD, KIND, type Kind, MAX_PAYLOAD, OFFSET } from './frame.ts'
-
-/** The credit that a session starts with, bytes. */
-export const START_CREDIT = 65_536
-
-/** Bytes a peer may send beyond what was read here, once the reader has shown that it reads. */
-export const WINDOW = 262_144
-
-/** Bytes read after which new credit is worth a frame. */
-const CREDIT_STEP = 16_384
-
-/** A session, a ping or a link failed: `link-failed`. */
-export class LinkError extends ClavigerError {
-  constructor(message: string, options?: ErrorOptions) {
-    super('link-failed', message, options)
-  }
-}
+import { START_CREDIT } from './credit.ts'
+import { KIND, type Kind, OFFSET } from './frame.ts'
+import { Incoming, type Verdict } from './incoming.ts'
+import { LinkError } from './link-error.ts'
+import { type Done, Outgoing } from './outgoing.ts'
 
 /** What a session needs from its link. */
 export interface SessionLine {
@@ -33,43 +20,21 @@ export interface SessionLine {
   over(session: Session, reset: boolean): void
 }
 
-/** What became of a frame that the peer sent to a session. */
-export type Verdict = 'ok' | 'gap' | 'credit'
-
-type Done = (error?: Error | null) => void
-
-const modulo = (n: number): number => n >>> 0
-
 /** A byte stream over the link. Made by `Link.open` and by the link's `session` event. */
 export class Session extends Duplex {
   readonly id: number
   readonly #line: SessionLine
-
+  readonly #out = new Outgoing()
+  readonly #in = new Incoming()
   #openDue: boolean
-  #out: Buffer[] = []
-  #outAt = 0
-  #written: Done | null = null
-  #finished: Done | null = null
-  /** Totals since OPEN, modulo 2^32: sent, allowed to be sent, received, allowed to be received, read here. */
-  #sent = 0
-  #maySend = START_CREDIT
-  #received = 0
-  #mayReceive = START_CREDIT
-  #consumed = 0
-  /** What #consumed was when credit was given last. */
-  #credited = 0
-
-  /** Received while the reader was not reading, at most {@link WINDOW} bytes. Null unless needed. */
-  #held: Buffer | null = null
-  #heldBytes = 0
+  /** The reader asked for bytes and got none yet. */
   #wanted = false
-
   #sentClose = false
   #gotClose = false
   #gone = false
 
   constructor(id: number, line: SessionLine, opensIt: boolean) {
-    // a low mark keeps bytes in #held, where many small frames cost no more than their bytes
+    // a low mark keeps bytes in #in, where many small frames cost no more than their bytes
     super({ readableHighWaterMark: 1, writableHighWaterMark: START_CREDIT })
     this.id = id
     this.#line = line
@@ -87,13 +52,13 @@ export class Session extends Duplex {
   next(): Kind | 0 {
     if (this.#gone) return 0
     if (this.#openDue) return KIND.OPEN
-    if (!this.#gotClose && modulo(this.#consumed - this.#credited) >= CREDIT_STEP) return KIND.CREDIT
-    if (this.#out.length > 0) return this.#maySend === this.#sent ? 0 : KIND.DATA
-    return this.#finished === null ? 0 : KIND.CLOSE
+    if (!this.#gotClose && this.#in.creditDue) return KIND.CREDIT
+    if (this.#out.waiting) return this.#out.sendable ? KIND.DATA : 0
+    return this.#out.finishing ? KIND.CLOSE : 0
   }
 
   /**
-   * Writes the payload of the frame that {@link next} announced into `raw` at {@link HEAD}.
+   * Writes the payload of the frame that {@link next} announced into `raw` at `HEAD`.
    *
    * @returns the payload's length in bytes
    */
@@ -103,17 +68,13 @@ export class Session extends Duplex {
         this.#openDue = false
         return 0
       case KIND.CREDIT:
-        this.#credited = this.#consumed
-        this.#mayReceive = modulo(this.#consumed + WINDOW)
-        raw.writeUInt32BE(this.#mayReceive, HEAD)
+        this.#in.fillCredit(raw)
         return 4
       case KIND.DATA:
-        return this.#fillData(raw, done)
+        return this.#out.fillData(raw, done)
       default: {
-        const finished = this.#finished
-        this.#finished = null
+        const finished = this.#out.fillClose(raw)
         this.#sentClose = true
-        raw.writeUInt32BE(this.#sent, HEAD)
         done.push(() => {
           finished?.()
           this.#maybeOver()
@@ -123,61 +84,29 @@ export class Session extends Duplex {
     }
   }
 
-  #fillData(raw: Buffer, done: (() => void)[]): number {
-    const start = HEAD + OFFSET
-    let room = Math.min(MAX_PAYLOAD - OFFSET, modulo(this.#maySend - this.#sent))
-    let at = start
-    raw.writeUInt32BE(this.#sent, HEAD)
-    let used = 0
-    while (room > 0 && used < this.#out.length) {
-      const chunk = this.#out[used]!
-      const taken = chunk.copy(raw, at, this.#outAt, this.#outAt + room)
-      at += taken
-      room -= taken
-      this.#outAt += taken
-      if (this.#outAt === chunk.length) {
-        this.#outAt = 0
-        used++
-      }
-    }
-    if (used === this.#out.length) {
-      this.#out = []
-      const written = this.#written
-      this.#written = null
-      if (written) done.push(written)
-    } else if (used > 0) {
-      this.#out.splice(0, used)
-    }
-    this.#sent = modulo(this.#sent + at - start)
-    return at - HEAD
-  }
-
   /** Takes a DATA payload of the peer. */
   takeData(payload: Buffer): Verdict {
-    const length = payload.length - OFFSET
-    if (this.#gotClose || payload.readUInt32BE(0) !== this.#received) return 'gap'
-    if (length > modulo(this.#mayReceive - this.#received)) return 'credit'
-    this.#received = modulo(this.#received + length)
-    if (length === 0) return 'ok'
-    if (this.#wanted && this.#heldBytes === 0) this.#deliver(payload.subarray(OFFSET))
-    else this.#hold(payload.subarray(OFFSET))
+    if (this.#gotClose) return 'gap'
+    const bytes = payload.subarray(OFFSET)
+    const verdict = this.#in.receive(payload.readUInt32BE(0), bytes.length)
+    if (verdict !== 'ok' || bytes.length === 0) return verdict
+    if (this.#wanted && !this.#in.holding) this.#deliver(bytes)
+    else this.#in.hold(bytes)
     return 'ok'
   }
 
   /** Takes a CREDIT of the peer: the total that may be sent, modulo 2^32. */
   takeCredit(maySend: number): Verdict {
-    // what is beyond the largest window is a lie; what is behind the last value cannot come from an ordered line
-    if (modulo(maySend - this.#maySend) > WINDOW || modulo(maySend - this.#sent) > WINDOW) return 'credit'
-    this.#maySend = maySend
+    if (!this.#out.allow(maySend)) return 'credit'
     this.#line.ready(this)
     return 'ok'
   }
 
   /** Takes a CLOSE of the peer: `total` is what it sent, modulo 2^32. */
   takeClose(total: number): Verdict {
-    if (this.#gotClose || total !== this.#received) return 'gap'
+    if (this.#gotClose || !this.#in.endsAt(total)) return 'gap'
     this.#gotClose = true
-    if (this.#heldBytes === 0) this.push(null)
+    if (!this.#in.holding) this.push(null)
     this.#maybeOver()
     return 'ok'
   }
@@ -192,7 +121,9 @@ export class Session extends Duplex {
     this.#gone = true
     this.#openDue = false
     this.#sentClose = true
-    this.#dropOut()
+    const { written, finished } = this.#out.drop()
+    written?.()
+    finished?.()
     this.#line.over(this, false)
   }
 
@@ -221,8 +152,7 @@ export class Session extends Duplex {
       callback()
       return
     }
-    this.#out = out
-    this.#written = callback
+    this.#out.write(out, callback)
     this.#line.ready(this)
   }
 
@@ -231,24 +161,21 @@ export class Session extends Duplex {
       callback()
       return
     }
-    this.#finished = callback
+    this.#out.finish(callback)
     this.#line.ready(this)
   }
 
   override _read(): void {
     this.#wanted = true
-    if (this.#heldBytes === 0) return
-    const held = this.#held!.subarray(0, this.#heldBytes)
-    this.#held = null
-    this.#heldBytes = 0
+    const held = this.#in.release()
+    if (held === null) return
     this.#deliver(held)
     if (this.#gotClose) this.push(null)
   }
 
   override _destroy(error: Error | null, callback: Done): void {
-    const { written, finished } = this.#dropOut(false)
-    this.#held = null
-    this.#heldBytes = 0
+    const { written, finished } = this.#out.drop()
+    this.#in.release()
     if (!this.#gone) {
       this.#gone = true
       // before OPEN the peer knows nothing, and after both CLOSE there is nothing to take back
@@ -261,35 +188,10 @@ export class Session extends Duplex {
   }
 
   #deliver(bytes: Buffer): void {
-    this.#consumed = modulo(this.#consumed + bytes.length)
+    this.#in.consume(bytes.length)
     this.#wanted = false
     if (this.push(bytes)) this.#wanted = true
     if (this.next() === KIND.CREDIT) this.#line.ready(this)
-  }
-
-  #hold(bytes: Buffer): void {
-    const need = this.#heldBytes + bytes.length
-    if (this.#held === null || this.#held.length < need) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(WINDOW, Math.max(need * 2, 1024)))
-      this.#held?.copy(larger, 0, 0, this.#heldBytes)
-      this.#held = larger
-    }
-    bytes.copy(this.#held, this.#heldBytes)
-    this.#heldBytes = need
-  }
-
-  /** Forgets what was to be sent; with `succeed` its writers are told that it went well. */
-  #dropOut(succeed = true): { written: Done | null; finished: Done | null } {
-    const dropped = { written: this.#written, finished: this.#finished }
-    this.#out = []
-    this.#outAt = 0
-    this.#written = null
-    this.#finished = null
-    if (succeed) {
-      dropped.written?.()
-      dropped.finished?.()
-    }
-    return dropped
   }
 
   #maybeOver(): void {

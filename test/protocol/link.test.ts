@@ -8,6 +8,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import t from 'tap'
+import { START_CREDIT, WINDOW } from '../../protocol/link/credit.ts'
 import { FrameDecoder } from '../../protocol/link/decoder.ts'
 import {
   encodeFrame,
@@ -20,7 +21,6 @@ import {
 } from '../../protocol/link/frame.ts'
 import { type Side, writeHello } from '../../protocol/link/hello.ts'
 import { Link } from '../../protocol/link/link.ts'
-import { START_CREDIT, WINDOW } from '../../protocol/link/session.ts'
 
 const NONE = Buffer.alloc(0)
 const u32 = (n: number) => {
