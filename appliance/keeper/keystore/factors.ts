@@ -70,8 +70,8 @@ export function isStretched(
  * @throws malformed-request for a factor that no header can describe, and one that is cheaper to try than `floor`
  */
 export function describe({ type, argon2 }: NewFactor, floor: CostFloor): FactorDescription {
-  const { m, t, p, salt } = argon2 ?? {}
-  const factor: unknown = argon2 ? { type, m, t, p, salt } : { type }
+  // The header lives longer than the request, whose bytes are zeroed once it is answered.
+  const factor: unknown = argon2 ? { type, ...argon2, salt: Uint8Array.from(argon2.salt) } : { type }
   if (!FactorDescription(factor)) throw malformed('a factor is not known, or its cost is out of range')
   if (isStretched(factor) && (factor.m < floor.m || factor.t < floor.t))
     throw malformed(`a new slot needs argon2id with at least ${floor.m} KiB and ${floor.t} passes`)
