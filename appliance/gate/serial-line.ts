@@ -7,21 +7,23 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link/line.ts'
 import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
+import { holdingTimers } from '../../protocol/link/timers.ts'
 
 /**
- * Keeps the line at `path` open until stopped.
+ * Keeps the line at `path` open, and the process alive, until stopped: a device whose cable is out waits for it.
  *
  * @param path a terminal (`/dev/ttyGS0`), or `unix:` and the path of a socket to listen on
  */
 export function openSerialLine(path: string, options: Omit<LineOptions, 'open'>): SerialLine {
+  const kept = { timers: holdingTimers, ...options }
   if (!path.startsWith('unix:')) {
     return keepOpen({
-      ...options,
+      ...kept,
       open: async () => openSerialPort((await import('serialport')).SerialPort, path, promisify(read)),
     })
   }
   const listener = new SocketListener(path.slice('unix:'.length))
-  const line = keepOpen({ ...options, open: () => listener.next() })
+  const line = keepOpen({ ...kept, open: () => listener.next() })
   void line.closed.then(() => listener.close())
   return {
     closed: line.closed,

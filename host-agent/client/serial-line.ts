@@ -9,7 +9,8 @@ import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link
 import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
 
 /**
- * Opens the line at `path`, and again after it went away unless `reopen` is false.
+ * Opens the line at `path`, and again after it went away unless `reopen` is false. While it is open it keeps the process
+ * alive, between two ports it does not: who waits for a port holds a timer of its own.
  *
  * @param path a terminal (`/dev/ttyACM0`), or `unix:` and the path of a socket to connect to
  */

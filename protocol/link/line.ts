@@ -19,6 +19,7 @@ export interface LineOptions {
   /** Pause before the first new try; doubles up to `longest` while tries fail, ms. */
   readonly pause?: number
   readonly longest?: number
+  /** For the pauses; by default none of them keeps the process alive. */
   readonly timers?: Timers
 }
 

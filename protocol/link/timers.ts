@@ -13,3 +13,9 @@ export const realTimers: Timers = {
   setTimeout: (callback, ms) => setTimeout(callback, ms).unref(),
   clearTimeout: timer => clearTimeout(timer as NodeJS.Timeout),
 }
+
+/** As {@link realTimers}, for what has to go on when nothing else keeps the process alive. */
+export const holdingTimers: Timers = {
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: realTimers.clearTimeout,
+}

@@ -1,6 +1,8 @@
 /**
  * A serial cable without hardware: two terminals joined by `socat`, or by a few lines of Python, or, where neither is
  * installed, a UNIX socket. For the demo, the tests and the benchmark.
+ *
+ * What joins the terminals ends when its standard input does, and so with this process, however that dies.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -19,7 +21,7 @@ export interface SerialPair {
   /** Paths for `openSerialLine` on either side. */
   readonly device: string
   readonly host: string
-  /** Pulls the cable: ends the process that was started. */
+  /** Pulls the cable: ends what joins the two terminals. */
   close(): Promise<void>
 }
 
@@ -34,6 +36,9 @@ export interface SerialPairOptions {
 /** How long a tool may take until both ends are there, ms. */
 const START_MS = 5_000
 
+/** Only the standard input matters; see the head of this file. */
+const STDIO: ['pipe', 'ignore', 'ignore'] = ['pipe', 'ignore', 'ignore']
+
 const RELAY = `
 import os, select, sys, tty
 ends, names = [], sys.argv[1:3]
@@ -45,11 +50,12 @@ for name in names:
     ends.append((master, slave))
 a, b = ends[0][0], ends[1][0]
 other, waiting = {a: b, b: a}, {a: b'', b: b''}
-sys.stdin.close()
 while True:
     reading = [f for f in (a, b) if len(waiting[other[f]]) < 65536]
     writing = [f for f in (a, b) if waiting[f]]
-    readable, writable, _ = select.select(reading, writing, [])
+    readable, writable, _ = select.select([0, *reading], writing, [])
+    if 0 in readable:
+        break
     for f in readable:
         waiting[other[f]] += os.read(f, 65536)
     for f in writable:
@@ -57,6 +63,19 @@ while True:
             waiting[f] = waiting[f][os.write(f, waiting[f]):]
         except BlockingIOError:
             pass
+`
+
+/** socat never looks at its standard input, so a subshell does. `$1` and `$2` are its addresses. */
+const WATCHED_SOCAT = `
+exec 3<&0
+socat -d -d "$1" "$2" 3<&- &
+pair=$!
+{ read -r _; kill -9 $pair; } <&3 &
+watch=$!
+wait $pair
+code=$?
+kill $watch
+exit $code
 `
 
 /**
@@ -88,16 +107,12 @@ async function lay(tool: PairTool, dir: string): Promise<SerialPair> {
   const end = (path: string) => `pty,raw,echo=0,link=${path}`
   const child =
     tool === 'socat'
-      ? spawn('socat', ['-d', '-d', end(device), end(host)], { stdio: 'ignore' })
-      : spawn('python3', ['-c', RELAY, device, host], { stdio: 'ignore' })
+      ? spawn('sh', ['-c', WATCHED_SOCAT, 'sh', end(device), end(host)], { stdio: STDIO })
+      : spawn('python3', ['-c', RELAY, device, host], { stdio: STDIO })
+  child.stdin.on('error', () => {})
   const paths = [device, host]
   const held: FileHandle[] = []
-  const kill = () => {
-    child.kill('SIGKILL')
-  }
-  process.once('exit', kill)
   const close = async () => {
-    process.off('exit', kill)
     await stopped(child)
     await Promise.all([...held.map(each => each.close()), ...paths.map(path => rm(path, { force: true }))])
   }
@@ -135,6 +150,6 @@ async function stopped(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   child.ref()
   const exit = once(child, 'exit')
-  child.kill('SIGKILL')
+  child.stdin?.destroy()
   await exit
 }
