@@ -1,73 +1,32 @@
 /** The link over a real pair of terminals, the device in a process of its own, and TLS and HTTP over a session. */
 
-import { type ChildProcess, fork } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readlinkSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:https'
-import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import { openSerialLine as openDeviceLine } from '../../appliance/gate/serial-line.ts'
-import { openSerialPair, type PairTool, type SerialPair } from '../../host-agent/cli/demo/serial-pair.ts'
+import type { PairTool, SerialPair } from '../../host-agent/cli/demo/serial-pair.ts'
 import { openSerialLine } from '../../host-agent/client/serial-line.ts'
 import { selfSigned, toPem } from '../../protocol/identity/certificate.ts'
 import { Link } from '../../protocol/link/link.ts'
+import { echoes, kill, layCable, startDevice, startHost } from './ends.ts'
 
 const PROBES = ['AT\r\n', 'AT+GCAP\r\n', 'ATI\r', '~~\0~~', '\0\0\x01\x02']
 
 for (const tool of ['socat', 'python3', 'stream'] as const satisfies PairTool[]) {
   t.test(`over ${tool}`, async t => {
-    const pair = await openSerialPair({ dir: t.testdir(), tool }).catch((error: Error) => error)
-    if (pair instanceof Error) {
-      if (process.env.CI) t.fail(`${tool} has to be installed where CI is set`, { error: pair })
-      else t.plan(0, `${tool} is not installed`)
-      return
-    }
-    t.teardown(() => pair.close())
+    const pair = await layCable(t, tool)
+    if (pair === null) return
     t.equal(pair.tool, tool)
     await carries(t, pair)
     await survivesKill(t, pair)
-    if (tool !== 'stream') {
-      await survivesNoise(t, pair)
-      await survivesUnplugging(t, tool)
-    }
+    if (tool !== 'stream') await survivesNoise(t, pair)
     await carriesTls(t, pair)
   })
-}
-
-/** Starts a device that echoes sessions, in a process of its own. */
-async function startDevice(t: Test, path: string): Promise<ChildProcess> {
-  const child = fork(new URL('./echo-end.ts', import.meta.url), ['link', path])
-  t.teardown(() => kill(child))
-  // a terminal is open at once; a socket has its port only when the host comes
-  if (path.startsWith('unix:')) await once(child, 'spawn')
-  else await once(child, 'message')
-  return child
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exit = once(child, 'exit')
-  child.kill('SIGKILL')
-  await exit
-}
-
-/** A host link over the pair, kept open until the test ends. */
-function startHost(t: Test, path: string): Link {
-  const link = new Link({ side: 'host', helloEvery: 100 })
-  const line = openSerialLine(path, { onPort: port => link.attach(port), pause: 20 })
-  t.teardown(() => line.stop())
-  return link
-}
-
-async function echoes(link: Link, length: number, session = link.open()): Promise<boolean> {
-  const bytes = randomBytes(length)
-  session.end(bytes)
-  return (await buffer(session)).equals(bytes)
 }
 
 async function carries(t: Test, pair: SerialPair): Promise<void> {
@@ -170,61 +129,6 @@ async function untilStill(running: Promise<unknown[]>, link: Link, sessions: Dup
     if (link.counters.bytesIn === bytes) for (const session of sessions) session.destroy()
     bytes = link.counters.bytesIn
   }
-}
-
-async function survivesUnplugging(t: Test, tool: PairTool): Promise<void> {
-  await t.test(
-    'When the cable is pulled and plugged in again, then the next session works and no descriptor is left',
-    async t => {
-      const dir = t.testdir()
-      const host = new Link({ side: 'host' })
-      const device = new Link({ side: 'device' })
-      device.on('session', session => session.pipe(session))
-      const gone: unknown[] = []
-      const paths = { host: join(dir, 'host'), device: join(dir, 'device') }
-      const times = { pause: 20, longest: 40 }
-      const hostLine = openSerialLine(paths.host, {
-        ...times,
-        onPort: port => host.attach(port),
-        onFailure: e => gone.push(e),
-      })
-      const deviceLine = openDeviceLine(paths.device, { ...times, onPort: port => device.attach(port) })
-      t.teardown(() => Promise.all([hostLine.stop(), deviceLine.stop()]))
-      const before = terminals()
-      for (let round = 0; round < 3; round++) {
-        const hello = once(host, 'hello')
-        const pair = await openSerialPair({ dir, tool })
-        await hello
-        const victim = host.open()
-        victim.write(randomBytes(300_000))
-        await once(victim, 'data')
-        const failed = once(victim, 'error')
-        await pair.close()
-        t.match((await failed)[0], { code: 'link-failed' })
-      }
-      t.ok(gone.length >= 3)
-      const hello = once(host, 'hello')
-      const pair = await openSerialPair({ dir, tool })
-      t.teardown(() => pair.close())
-      await hello
-      t.ok(await echoes(host, 100_000))
-      await Promise.all([hostLine.stop(), deviceLine.stop()])
-      await pair.close()
-      t.strictSame(terminals(), before)
-    },
-  )
-}
-
-/** The terminals that this process has open. */
-function terminals(): string[] {
-  const links = readdirSync('/proc/self/fd').map(fd => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`)
-    } catch {
-      return ''
-    }
-  })
-  return links.filter(link => link.startsWith('/dev/pts/')).sort()
 }
 
 function party(name: string) {
