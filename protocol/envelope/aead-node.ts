@@ -13,7 +13,7 @@ import {
   createSecretKey,
   type DecipherGCM,
 } from 'node:crypto'
-import { concatBytes } from './bytes.ts'
+import { concat } from '../bytes.ts'
 import { type AeadName, TAG_LENGTH } from './suites.ts'
 
 const OPTIONS = { authTagLength: TAG_LENGTH }
@@ -35,7 +35,7 @@ export function aeadSeal(
   if (aad.length > 0) cipher.setAAD(aad)
   const body = cipher.update(plaintext)
   cipher.final()
-  return concatBytes(body, cipher.getAuthTag())
+  return concat(body, cipher.getAuthTag())
 }
 
 /**

@@ -9,7 +9,7 @@ import { gcm } from '@noble/ciphers/aes.js'
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { expand, extract } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
-import { concatBytes } from './bytes.ts'
+import { concat } from '../bytes.ts'
 import { KeyError, OpenError } from './errors.ts'
 import { EMPTY, expandPrefix, extractPrefix, type Hpke, hpkeSuiteId, MODE_BASE, type Sealed } from './hpke.ts'
 import { NOBLE_KEMS } from './kem-noble.ts'
@@ -62,15 +62,15 @@ export function sealWithEphemeral(
 export function nobleKeySchedule(suite: Suite, sharedSecret: Uint8Array, info: Uint8Array): NobleKeySchedule {
   const suiteId = hpkeSuiteId(suite)
   const labeledExtract = (salt: Uint8Array, label: string, ikm: Uint8Array) =>
-    extract(sha256, concatBytes(extractPrefix(suiteId, label), ikm), salt)
-  const context = concatBytes(
+    extract(sha256, concat(extractPrefix(suiteId, label), ikm), salt)
+  const context = concat(
     Uint8Array.of(MODE_BASE),
     labeledExtract(EMPTY, 'psk_id_hash', EMPTY),
     labeledExtract(EMPTY, 'info_hash', info),
   )
   const secret = labeledExtract(sharedSecret, 'secret', EMPTY)
   const labeledExpand = (label: string, length: number) =>
-    expand(sha256, secret, concatBytes(expandPrefix(suiteId, label, length), context), length)
+    expand(sha256, secret, concat(expandPrefix(suiteId, label, length), context), length)
   return {
     key: labeledExpand('key', AEADS[suite.aead].keyLength),
     baseNonce: labeledExpand('base_nonce', NONCE_LENGTH),

@@ -6,7 +6,7 @@
  * second opinion in tests. Only labels are shared, so that an error in one key schedule cannot hide in the other.
  */
 
-import { concatBytes } from './bytes.ts'
+import { concat } from '../bytes.ts'
 import { AEADS, KDF_ID, KEMS, type Suite } from './suites.ts'
 
 /** The two parts that travel. */
@@ -54,22 +54,22 @@ const VERSION_LABEL = ascii('HPKE-v1')
 
 /** `suite_id` of the key schedule (RFC 9180 §5.1). */
 export function hpkeSuiteId(suite: Suite): Uint8Array {
-  return concatBytes(ascii('HPKE'), u16be(KEMS[suite.kem].id), u16be(KDF_ID), u16be(AEADS[suite.aead].id))
+  return concat(ascii('HPKE'), u16be(KEMS[suite.kem].id), u16be(KDF_ID), u16be(AEADS[suite.aead].id))
 }
 
 /** `suite_id` inside a DHKEM (RFC 9180 §4.1). */
 export function kemSuiteId(kem: Suite['kem']): Uint8Array {
-  return concatBytes(ascii('KEM'), u16be(KEMS[kem].id))
+  return concat(ascii('KEM'), u16be(KEMS[kem].id))
 }
 
 /** What `LabeledExtract` puts before the input keying material (RFC 9180 §4). */
 export function extractPrefix(suiteId: Uint8Array, label: string): Uint8Array {
-  return concatBytes(VERSION_LABEL, suiteId, ascii(label))
+  return concat(VERSION_LABEL, suiteId, ascii(label))
 }
 
 /** What `LabeledExpand` puts before the info (RFC 9180 §4); `length` in bytes. */
 export function expandPrefix(suiteId: Uint8Array, label: string, length: number): Uint8Array {
-  return concatBytes(u16be(length), VERSION_LABEL, suiteId, ascii(label))
+  return concat(u16be(length), VERSION_LABEL, suiteId, ascii(label))
 }
 
 function u16be(value: number): Uint8Array {

@@ -10,7 +10,7 @@ import { expand, extract } from '@noble/hashes/hkdf.js'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { sha3_256, shake256 } from '@noble/hashes/sha3.js'
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
-import { concatBytes } from './bytes.ts'
+import { concat } from '../bytes.ts'
 import { ascii, EMPTY, expandPrefix, extractPrefix, kemSuiteId } from './hpke.ts'
 import { KEMS, type KemName } from './suites.ts'
 
@@ -73,8 +73,8 @@ function dhkem(kem: 'x25519' | 'p256', group: Group): NobleKem {
 
   /** `ExtractAndExpand` (RFC 9180 §4.1). */
   function extractAndExpand(dh: Uint8Array, enc: Uint8Array, publicKey: Uint8Array): Uint8Array {
-    const prk = extract(sha256, concatBytes(extractPrefix(suiteId, 'eae_prk'), dh), EMPTY)
-    return expand(sha256, prk, concatBytes(expandPrefix(suiteId, 'shared_secret', 32), enc, publicKey), 32)
+    const prk = extract(sha256, concat(extractPrefix(suiteId, 'eae_prk'), dh), EMPTY)
+    return expand(sha256, prk, concat(expandPrefix(suiteId, 'shared_secret', 32), enc, publicKey), 32)
   }
 
   return {
@@ -102,15 +102,15 @@ function xwing(): NobleKem {
     return { mlkem, scalar, x25519Public: X25519.publicKeyOf(scalar) }
   }
   function combine(mlkemSecret: Uint8Array, dh: Uint8Array, enc: Uint8Array, x25519Public: Uint8Array) {
-    return sha3_256(concatBytes(mlkemSecret, dh, enc, x25519Public, XWING_LABEL))
+    return sha3_256(concat(mlkemSecret, dh, enc, x25519Public, XWING_LABEL))
   }
   return {
     generatePrivateKey: X25519.generatePrivateKey,
     publicKeyOf(seed) {
       const { mlkem, x25519Public } = expandSeed(seed)
-      return concatBytes(mlkem.publicKey, x25519Public)
+      return concat(mlkem.publicKey, x25519Public)
     },
-    generateEphemeral: () => concatBytes(X25519.generatePrivateKey(), X25519.generatePrivateKey()),
+    generateEphemeral: () => concat(X25519.generatePrivateKey(), X25519.generatePrivateKey()),
     encapsulateWithEphemeral(publicKey, eseed) {
       checkLength(publicKey, KEMS.xwing.publicKeyLength)
       checkLength(eseed, 64)
@@ -128,7 +128,7 @@ function xwing(): NobleKem {
           ephemeralPublic,
           x25519Public,
         ),
-        enc: concatBytes(cipherText, ephemeralPublic),
+        enc: concat(cipherText, ephemeralPublic),
       }
     },
     decapsulate(seed, enc) {

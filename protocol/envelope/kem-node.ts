@@ -14,7 +14,7 @@ import {
   hash,
   type KeyObject,
 } from 'node:crypto'
-import { concatBytes } from './bytes.ts'
+import { concat } from '../bytes.ts'
 import { ascii } from './hpke.ts'
 import { KEMS, type KemName } from './suites.ts'
 
@@ -120,7 +120,7 @@ function encapsulateXwing(publicKey: Uint8Array): Encapsulated {
   try {
     return {
       sharedSecret: combine(mlkem.sharedKey, dh, ephemeralPublic, x25519Public),
-      enc: concatBytes(mlkem.ciphertext, ephemeralPublic),
+      enc: concat(mlkem.ciphertext, ephemeralPublic),
     }
   } finally {
     mlkem.sharedKey.fill(0)
@@ -149,7 +149,7 @@ function combine(
   ephemeral: Uint8Array,
   x25519Public: Uint8Array,
 ): Uint8Array {
-  const input = concatBytes(mlkemSecret, dh, ephemeral, x25519Public, XWING_LABEL)
+  const input = concat(mlkemSecret, dh, ephemeral, x25519Public, XWING_LABEL)
   try {
     return hash('sha3-256', input, 'buffer')
   } finally {

@@ -7,7 +7,7 @@
  */
 
 import { hash } from 'node:crypto'
-import { concatBytes } from './bytes.ts'
+import { concat } from '../bytes.ts'
 import { EMPTY, expandPrefix, extractPrefix, hpkeSuiteId, MODE_BASE } from './hpke.ts'
 import { AEADS, NONCE_LENGTH, type Suite } from './suites.ts'
 
@@ -40,9 +40,9 @@ export function nodeKeySchedule(suite: Suite): KeySchedule {
   const secretHmac = prepareHmac(extractPrefix(suiteId, 'secret'))
   const expansion = (label: string, length: number) => {
     const prefix = expandPrefix(suiteId, label, length)
-    const context = concatBytes(Uint8Array.of(MODE_BASE), pskIdHash, new Uint8Array(DIGEST))
+    const context = concat(Uint8Array.of(MODE_BASE), pskIdHash, new Uint8Array(DIGEST))
     const infoHashAt = prefix.length + 1 + DIGEST
-    return { length, infoHashAt, hmac: prepareHmac(concatBytes(prefix, context, Uint8Array.of(0x01))) }
+    return { length, infoHashAt, hmac: prepareHmac(concat(prefix, context, Uint8Array.of(0x01))) }
   }
   const key = expansion('key', keyLength)
   const nonce = expansion('base_nonce', NONCE_LENGTH)
@@ -79,8 +79,8 @@ export function nodeKeySchedule(suite: Suite): KeySchedule {
 
 /** HMAC-SHA256 (RFC 2104) over a message of fixed length, under keys of 32 bytes. */
 function prepareHmac(message: Uint8Array) {
-  const inner = concatBytes(new Uint8Array(BLOCK).fill(0x36), message)
-  const outer = concatBytes(new Uint8Array(BLOCK).fill(0x5c), new Uint8Array(DIGEST))
+  const inner = concat(new Uint8Array(BLOCK).fill(0x36), message)
+  const outer = concat(new Uint8Array(BLOCK).fill(0x5c), new Uint8Array(DIGEST))
   return {
     /** Overwrites a part of the message. */
     setMessage(offset: number, part: Uint8Array): void {
@@ -108,8 +108,8 @@ function prepareHmac(message: Uint8Array) {
 
 /** HMAC-SHA256 under a key of zeros, whose padded form is a constant, over `prefix` and then a message of any length. */
 function prepareHmacUnderZeros(prefix: Uint8Array) {
-  const innerHead = concatBytes(new Uint8Array(BLOCK).fill(0x36), prefix)
-  const outer = concatBytes(new Uint8Array(BLOCK).fill(0x5c), new Uint8Array(DIGEST))
+  const innerHead = concat(new Uint8Array(BLOCK).fill(0x36), prefix)
+  const outer = concat(new Uint8Array(BLOCK).fill(0x5c), new Uint8Array(DIGEST))
   return (message: Uint8Array): Uint8Array => {
     const inner = new Uint8Array(innerHead.length + message.length)
     inner.set(innerHead)

@@ -13,7 +13,7 @@ import {
   type KeyObject,
   randomFillSync,
 } from 'node:crypto'
-import { concatBytes } from './bytes.ts'
+import { concat } from '../bytes.ts'
 import { KeyError } from './errors.ts'
 import type { NodePrivateKey } from './kem-node.ts'
 import { FIELD_SUITES, type SuiteLetter } from './suites.ts'
@@ -119,8 +119,8 @@ function xwingSeed(pkcs8: Uint8Array): Uint8Array {
 /** `expandDecapsulationKey` of X-Wing: SHAKE-256 of the seed is ML-KEM's `d ‖ z` (64 bytes), then X25519's scalar (32). */
 function expandXwing(seed: Uint8Array): NodePrivateKey {
   const expanded = hash('shake256', seed, { outputEncoding: 'buffer', outputLength: 96 })
-  const mlkemDer = concatBytes(MLKEM_PKCS8_PREFIX, expanded.subarray(0, 64))
-  const x25519Der = concatBytes(X25519_PKCS8_PREFIX, expanded.subarray(64))
+  const mlkemDer = concat(MLKEM_PKCS8_PREFIX, expanded.subarray(0, 64))
+  const x25519Der = concat(X25519_PKCS8_PREFIX, expanded.subarray(64))
   try {
     const x25519 = importDer(x25519Der)
     return { kem: 'xwing', mlkem: importDer(mlkemDer), x25519, x25519Public: rawPublic(x25519) }
@@ -132,7 +132,7 @@ function expandXwing(seed: Uint8Array): NodePrivateKey {
 }
 
 function publicKeyBytes(key: NodePrivateKey): Uint8Array {
-  return key.kem === 'xwing' ? concatBytes(rawPublic(key.mlkem), key.x25519Public) : rawPublic(key.key)
+  return key.kem === 'xwing' ? concat(rawPublic(key.mlkem), key.x25519Public) : rawPublic(key.key)
 }
 
 function rawPublic(privateKey: KeyObject): Uint8Array {

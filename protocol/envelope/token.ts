@@ -6,7 +6,7 @@
  * strict: whatever parses is exactly what formatting the result gives again.
  */
 
-import { concatBytes, decodeBase64url, encodeBase64url } from './bytes.ts'
+import { concat, fromBase64url, toBase64url } from '../bytes.ts'
 import { isName } from './context.ts'
 import { KeyError, TokenError } from './errors.ts'
 import { FIELD_SUITES, isSuiteLetter, KEMS, type SuiteLetter, TAG_LENGTH } from './suites.ts'
@@ -61,7 +61,7 @@ export function parseToken(text: string): Token {
   if (!isSuiteLetter(suite)) throw new TokenError('the suite of the field token is unknown')
   if (!isName(key)) throw new TokenError('the key name of the field token is not a name')
   if (version === null) throw new TokenError('the key version of the field token is not a version')
-  const body = decodeBase64url(text.slice(bodyDot + 1))
+  const body = fromBase64url(text.slice(bodyDot + 1))
   if (body === null) throw new TokenError('the body of the field token is not canonical base64url')
   checkBody(suite, body)
   return { suite, key, version, body }
@@ -76,7 +76,7 @@ export function formatToken({ suite, key, version, body }: Token): string {
   if (!isName(key)) throw new TokenError('the key name of the field token is not a name')
   if (!isVersion(version)) throw new TokenError('the key version of the field token is not a version')
   checkBody(suite, body)
-  return `clv1.${suite}.${key}.${version}.${encodeBase64url(body)}`
+  return `clv1.${suite}.${key}.${version}.${toBase64url(body)}`
 }
 
 /** `enc ‖ ct` of a token, cut where the suite's encapsulated key ends. Both are views of the body. */
@@ -87,7 +87,7 @@ export function splitBody({ suite, body }: Token): { enc: Uint8Array; ciphertext
 
 /** Puts `enc` and `ct` into the body of a token. */
 export function joinBody(enc: Uint8Array, ciphertext: Uint8Array): Uint8Array {
-  return concatBytes(enc, ciphertext)
+  return concat(enc, ciphertext)
 }
 
 /**
@@ -101,7 +101,7 @@ export function parsePublicKey(text: string): PublicKey {
   const parts = text.split(':')
   const [tag, suite, namespace, key, versionText, base64url] = parts as [string, ...(string | undefined)[]]
   const version = parseVersion(versionText ?? '')
-  const bytes = decodeBase64url(base64url ?? '')
+  const bytes = fromBase64url(base64url ?? '')
   if (parts.length !== 6 || tag !== 'clvp1' || version === null || bytes === null) {
     throw new KeyError('the text is not a public key')
   }
@@ -114,7 +114,7 @@ export function parsePublicKey(text: string): PublicKey {
  */
 export function formatPublicKey(publicKey: PublicKey): string {
   const { suite, namespace, key, version, bytes } = checkPublicKey(publicKey)
-  return `clvp1:${suite}:${namespace}:${key}:${version}:${encodeBase64url(bytes)}`
+  return `clvp1:${suite}:${namespace}:${key}:${version}:${toBase64url(bytes)}`
 }
 
 function checkPublicKey(publicKey: PublicKey): PublicKey {

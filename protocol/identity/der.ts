@@ -3,14 +3,14 @@ import { concat } from '../bytes.ts'
 
 /** One DER element: identifier octet, definite length, contents. */
 export function der(tag: number, ...contents: Uint8Array[]): Uint8Array {
-  const body = concat(contents)
+  const body = concat(...contents)
   const length: number[] = []
   if (body.length < 0x80) length.push(body.length)
   else {
     for (let rest = body.length; rest > 0; rest = Math.floor(rest / 256)) length.unshift(rest % 256)
     length.unshift(0x80 | length.length)
   }
-  return concat([Uint8Array.of(tag, ...length), body])
+  return concat(Uint8Array.of(tag, ...length), body)
 }
 
 export const sequence = (...items: Uint8Array[]) => der(0x30, ...items)

@@ -8,11 +8,11 @@ import fc from 'fast-check'
 import * as oracle from 'hpke'
 import t from 'tap'
 import {
-  decodeBase64url,
-  decodeBase64urlPortably,
-  encodeBase64url,
-  encodeBase64urlPortably,
-} from '../../protocol/envelope/bytes.ts'
+  fromBase64url,
+  fromBase64urlPortably,
+  toBase64url,
+  toBase64urlPortably,
+} from '../../protocol/bytes.ts'
 import { type Context, contextInfo } from '../../protocol/envelope/context.ts'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import { type OpenItem, openField, openFields, sealField } from '../../protocol/envelope/field.ts'
@@ -89,8 +89,8 @@ t.test('When two contexts differ, then their infos differ', async t => {
 
 t.test('When bytes go through base64url, then they are the same, and no other text gives them', async t => {
   const codecs = [
-    [encodeBase64url, decodeBase64url],
-    [encodeBase64urlPortably, decodeBase64urlPortably],
+    [toBase64url, fromBase64url],
+    [toBase64urlPortably, fromBase64urlPortably],
   ] as const
   const strangers = fc.string({ unit: fc.constantFrom(...'AQgwx9-_=+/ \n\u{100}é'), maxLength: 12 })
   for (const [encode, decode] of codecs) {
