@@ -64,8 +64,8 @@ const sockets = { keeper: join(run, 'keeper.sock'), health: join(run, 'health.so
 const env = { ...process.env, NODE_COMPILE_CACHE: script('../node_modules/.cache/claviger') }
 // The keeper opens batches on its own thread and on the pool: together they are as many as there are cores.
 const keeperEnv = { ...env, UV_THREADPOOL_SIZE: String(Math.max(1, availableParallelism() - 1)) }
-/** The optimising compilers cost the keeper 8 MiB as soon as they are used; most of its time is spent in OpenSSL. */
-const SMALL = ['--no-maglev', '--invocation-count-for-turbofan=100000', '--max-semi-space-size=1']
+/** The optimising compilers cost the keeper 10 MiB as soon as they are used; it turns them on once it is busy. */
+const SMALL = ['--no-opt', '--no-maglev', '--max-semi-space-size=2']
 const option = (name: string, value: string | undefined) => (value ? [`--${name}`, value] : [])
 
 let lan = values.lan

@@ -2,11 +2,13 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { readProvision } from '../provision.ts'
 import { Keeper } from './keeper.ts'
 import { COST_FLOOR } from './keystore/factors.ts'
 import { directoryStorage } from './keystore/storage.ts'
+import type { Params } from './rpc/messages.ts'
 import { RpcServer } from './rpc/server.ts'
 import { Vault } from './vault.ts'
 
@@ -49,8 +51,17 @@ const provision = provisionPath
   : null
 
 const keeper = new Keeper({ vault, provision, deviceSecret, clock: Date.now })
+/** So many fields make a keeper busy; one that is not does without the memory of the optimising compilers. */
+const BUSY_AFTER = 500
+let opened = 0
 const server = new RpcServer(
-  (method, caller, params) => keeper.handle(method, caller, params),
+  (method, caller, params) => {
+    if (method === 'decrypt' && opened < BUSY_AFTER) {
+      opened += (params as Params<'decrypt'>).items.length
+      if (opened >= BUSY_AFTER) for (const flag of ['--opt', '--maglev']) setFlagsFromString(flag)
+    }
+    return keeper.handle(method, caller, params)
+  },
   () => ({ trust: keeper.trust() }),
 )
 keeper.on('trust', params => server.emit('trust', params))

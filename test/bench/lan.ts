@@ -18,6 +18,8 @@ import { inTurns } from './measure.ts'
 
 const FIELD = 'card.number'
 const BATCH = 100
+/** Batches under way at once, as `claviger open` has them: what is compared is the rate. */
+const IN_FLIGHT = 4
 
 /** An operational appliance with one key and one operator, for as long as `use` runs. */
 async function withAppliance<T>(use: (till: Appliance, publicKey: string) => Promise<T>): Promise<T> {
@@ -49,7 +51,8 @@ async function single(): Promise<Figure> {
     return withEcho(answer, async echo => {
       const text = JSON.stringify(body)
       const { floor, subject } = await inTurns(
-        800,
+        1000,
+        2000,
         () => echo(text),
         () => till.decrypt(body),
       )
@@ -104,22 +107,20 @@ async function batch(): Promise<Figure> {
       context: { field: FIELD, record },
     }))
     const inProcess = localKeeper()
-    const { floor, subject } = await inTurns(
-      60,
-      () => inProcess(records),
-      async () => {
-        const { results } = await till.decrypt({ purpose: 'charge', items })
-        if (results.some(({ value }) => value === undefined)) throw new Error('a field did not open')
-      },
-    )
-    return {
-      name: 'batch-lan',
-      value: floor / subject,
-      unit: 'x',
-      floor: floor / BATCH,
-      bar: 0.6,
-      better: 'higher',
+    const overLan = async () => {
+      const { results } = await till.decrypt({ purpose: 'charge', items })
+      if (results.some(({ value }) => value === undefined)) throw new Error('a field did not open')
     }
+    const inFlight = (run: () => Promise<void>) => () => Promise.all(Array.from({ length: IN_FLIGHT }, run))
+    const { floor, subject } = await inTurns(
+      40,
+      60,
+      inFlight(() => inProcess(records)),
+      inFlight(overLan),
+    )
+    const value = floor / subject
+    const perField = floor / (BATCH * IN_FLIGHT)
+    return { name: 'batch-lan', value, unit: 'x', floor: perField, bar: 0.6, better: 'higher' }
   })
 }
 

@@ -2,10 +2,13 @@
  * `npm run bench [-- --only NAME] [-- --json]`: every figure as a ratio to a floor that was measured in the same run.
  * Nothing is asserted; `docs/performance.md` keeps the figures.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import type { Figure } from './figure.ts'
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' } } })
+// As the key process is started: its own thread and the pool are as many as there are cores.
+process.env.UV_THREADPOOL_SIZE = String(Math.max(1, availableParallelism() - 1))
 const suites = await Promise.all([
   import('./envelope.ts'),
   import('./lan.ts'),

@@ -12,23 +12,34 @@ export async function milliseconds(run: () => unknown): Promise<number> {
   return performance.now() - start
 }
 
+/** Turns that one subject takes in a row: a load is one or the other, not both in alternation. */
+const BLOCK = 20
+
+async function block(run: () => unknown): Promise<number[]> {
+  const times: number[] = []
+  for (let i = 0; i < BLOCK; i++) times.push(await milliseconds(run))
+  return times
+}
+
 /**
  * Medians of two subjects that take turns, in ms.
  *
- * @param rounds - measured turns of each, after a tenth as many to warm up
+ * @param rounds - measured turns of each
+ * @param warmUp - turns before that, so that both are compiled when they are measured
  */
 export async function inTurns(
   rounds: number,
+  warmUp: number,
   floor: () => unknown,
   subject: () => unknown,
 ): Promise<{ floor: number; subject: number }> {
   const times: { floor: number[]; subject: number[] } = { floor: [], subject: [] }
-  for (let round = -Math.ceil(rounds / 10); round < rounds; round++) {
-    const one = await milliseconds(floor)
-    const other = await milliseconds(subject)
+  for (let round = -warmUp; round < rounds; round += BLOCK) {
+    const ones = await block(floor)
+    const others = await block(subject)
     if (round < 0) continue
-    times.floor.push(one)
-    times.subject.push(other)
+    times.floor.push(...ones)
+    times.subject.push(...others)
   }
   return { floor: median(times.floor), subject: median(times.subject) }
 }
