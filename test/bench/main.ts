@@ -1,41 +1,75 @@
 /**
  * `npm run bench [-- --only NAME] [-- --json]`: every figure as a ratio to a floor that was measured in the same run.
  * Nothing is asserted; `docs/performance.md` keeps the figures.
+ *
+ * Each figure has a process of its own, so that none is measured in the leftovers of another.
  */
+import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Figure } from './figure.ts'
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' } } })
-// As the key process is started: its own thread and the pool are as many as there are cores.
-process.env.UV_THREADPOOL_SIZE = String(Math.max(1, availableParallelism() - 1))
-const suites = await Promise.all([
-  import('./envelope.ts'),
-  import('./lan.ts'),
-  import('./link.ts'),
-  import('./processes.ts'),
-])
-const all = suites.flatMap(({ figures }) => figures)
-const chosen = all.filter(({ name }) => !values.only || name === values.only)
-if (chosen.length === 0) {
+
+const POOL = String(Math.max(1, availableParallelism() - 1))
+
+/** Which file measures a figure. */
+const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () => Promise<Figure> }[] }>> = {
+  'hpke-open': () => import('./envelope.ts'),
+  'hpke-batch': () => import('./envelope.ts'),
+  'field-open': () => import('./envelope.ts'),
+  'batch-lan': () => import('./lan.ts'),
+  'single-lan': () => import('./lan.ts'),
+  'serial-throughput': () => import('./link.ts'),
+  'serial-latency': () => import('./link.ts'),
+  start: () => import('./processes.ts'),
+  'rss-keeper': () => import('./processes.ts'),
+  'rss-gate': () => import('./processes.ts'),
+  'rss-health': () => import('./processes.ts'),
+}
+
+if (values.only !== undefined && !Object.hasOwn(FIGURES, values.only)) {
   process.stderr.write(
-    `claviger: there is no figure ${values.only}\nhint: ${all.map(({ name }) => name).join(', ')}\n`,
+    `claviger: there is no figure ${values.only}\nhint: ${Object.keys(FIGURES).join(', ')}\n`,
   )
   process.exit(2)
 }
 
 const results: Figure[] = []
-for (const { run } of chosen) {
-  const figure = await run()
+for (const name of values.only === undefined ? Object.keys(FIGURES) : [values.only]) {
+  const figure = values.only === undefined ? measureApart(name) : await measureHere(name)
   results.push(figure)
   if (!values.json) process.stdout.write(`${line(figure)}\n`)
 }
 if (values.json) process.stdout.write(`${JSON.stringify({ figures: results })}\n`)
 process.exit(0)
 
+async function measureHere(name: string): Promise<Figure> {
+  // As the key process is started: its own thread and the pool are as many as there are cores.
+  process.env.UV_THREADPOOL_SIZE ??= POOL
+  const { figures } = await FIGURES[name]!()
+  return figures.find(figure => figure.name === name)!.run()
+}
+
+function measureApart(name: string): Figure {
+  const env = { ...process.env, UV_THREADPOOL_SIZE: POOL }
+  const args = [fileURLToPath(import.meta.url), '--json', '--only', name]
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (status !== 0) {
+    process.stderr.write(`claviger: ${name} could not be measured\n`)
+    process.exit(1)
+  }
+  return (JSON.parse(stdout) as { figures: [Figure] }).figures[0]
+}
+
 function line({ name, value, unit, floor, bar, better }: Figure): string {
   const reached = bar === null || (better === 'higher' ? value >= bar : value <= bar)
   const goal =
     bar === null ? '' : `${reached ? 'reached' : 'MISSED '}  bar ${better === 'higher' ? '≥' : '≤'} ${bar}`
-  return `${name.padEnd(20)}${value.toFixed(2).padStart(9)} ${unit.padEnd(5)} floor ${floor.toPrecision(4).padEnd(9)} ${goal}`
+  return `${name.padEnd(20)}${value.toFixed(2).padStart(9)} ${unit.padEnd(6)} floor ${floor.toPrecision(4).padEnd(9)} ${goal}`
 }
