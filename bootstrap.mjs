@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, fstatSync, readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,12 +49,36 @@ export function install() {
   writeFileSync(stamp, lock)
 }
 
+/** Standard streams, and every descriptor that an option such as `--pin-fd 3` names. */
+function descriptors(args) {
+  const named = args.flatMap((arg, i) => {
+    const [, inline] = /^--[a-z-]+-fd(?:=(\d{1,3}))?$/.exec(arg) ?? []
+    const number = inline ?? (/^--[a-z-]+-fd$/.test(arg) ? args[i + 1] : undefined)
+    return /^\d{1,3}$/.test(number ?? '') ? [Number(number)] : []
+  })
+  const stdio = ['inherit', 'inherit', 'inherit']
+  for (const fd of named.filter(isOpen)) {
+    while (stdio.length <= fd) stdio.push('ignore')
+    stdio[fd] = fd
+  }
+  return stdio
+}
+
+function isOpen(fd) {
+  try {
+    fstatSync(fd)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Runs a script on the pinned Node; this process lives as long and ends the same way. */
 export function run(script, args) {
   const node = runtime()
   const path = [dirname(node), join(modules, '.bin'), process.env.PATH].join(delimiter)
   const env = { NODE_COMPILE_CACHE: join(modules, '.cache', 'claviger'), ...process.env, PATH: path }
-  const child = spawn(node, [script, ...args], { stdio: 'inherit', env })
+  const child = spawn(node, [script, ...args], { stdio: descriptors(args), env })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.once('exit', (code, signal) => {
     process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)

@@ -37,7 +37,7 @@ async function onlyProfile(directory: string, roles: readonly Role[] | undefined
       'ask an administrator for an invitation, then: claviger enrol clvi1.…',
     )
   const profiles = await Promise.all(names.map(name => readProfile(directory, name)))
-  const fitting = roles ? profiles.filter(({ role }) => roles.includes(role)) : profiles
+  const fitting = roles ? profiles.filter(({ role }) => roles.includes(role)) : preferred(profiles)
   if (fitting.length === 1) return fitting[0]!
   if (fitting.length === 0)
     throw new UsageError(
@@ -48,6 +48,12 @@ async function onlyProfile(directory: string, roles: readonly Role[] | undefined
     'several enrolments are possible',
     `choose one with --as: ${fitting.map(({ name }) => name).join(', ')}`,
   )
+}
+
+/** Where any role will do, an administrator's enrolment goes first. */
+function preferred(profiles: Profile[]): Profile[] {
+  const administrators = profiles.filter(({ role }) => role === 'administrator')
+  return administrators.length > 0 ? administrators : profiles
 }
 
 /** Connects, hands over, and closes whatever happens. */

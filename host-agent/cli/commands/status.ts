@@ -51,6 +51,8 @@ async function look(profile: Profile): Promise<Row> {
     address: addresses.join(' '),
     state: '',
   }
+  if (profile.claim)
+    return { ...row, state: 'waiting', hint: 'provision the device: claviger provision --at ADDRESS' }
   try {
     const appliance = await connectProfile(profile, { patience: { retryFor: 1000 } })
     try {
