@@ -1,5 +1,6 @@
 /** What a command is, and the errors that end one. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { isName } from '../../protocol/envelope/context.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Where a command runs: everything it may touch of its process. */
@@ -28,6 +29,15 @@ export class UsageError extends Error {
     super(message)
     this.hint = hint
   }
+}
+
+/** @throws UsageError for what cannot name an agent or a key */
+export function assertName(name: string): void {
+  if (!isName(name))
+    throw new UsageError(
+      `${name} cannot be a name`,
+      'a name has 1 to 32 of a-z, 0-9, dot and hyphen, and starts with a letter or digit',
+    )
 }
 
 type Options = NonNullable<ParseArgsConfig['options']>

@@ -2,7 +2,7 @@
 import { ROLES, type Role } from '../../../protocol/api/routes.ts'
 import { fromBase64url } from '../../../protocol/bytes.ts'
 import { formatInvitation } from '../../../protocol/identity/invitation.ts'
-import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
+import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { type Choice, chooseProfile, withAppliance } from '../session.ts'
 
 export const command: Command = {
@@ -33,6 +33,7 @@ claviger admin agent revoke NAME
     const [verb, name] = positionals as [verb: string, name?: string]
     if (verb === 'list' && name === undefined) return list(options, surroundings)
     if (verb !== 'list' && name === undefined) throw new UsageError('NAME is missing')
+    assertName(name!)
     if (verb === 'revoke') return revoke(name!, options, surroundings)
     if (verb !== 'invite') throw new UsageError(`there is no admin agent ${verb}`)
     const role = ROLES.find(role => role === options.role)

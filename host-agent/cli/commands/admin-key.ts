@@ -2,7 +2,7 @@
 
 import { type KeyInfo, SUITES } from '../../../protocol/api/schemas.ts'
 import type { Appliance } from '../../client/appliance.ts'
-import { COMMON, type Command, readArguments, UsageError } from '../command.ts'
+import { assertName, COMMON, type Command, readArguments, UsageError } from '../command.ts'
 import { chooseProfile, withAppliance } from '../session.ts'
 
 const VERBS = {
@@ -36,6 +36,7 @@ claviger admin key rotate NAME
     if (!Object.hasOwn(VERBS, verb)) throw new UsageError(`there is no admin key ${verb}`)
     if ((verb === 'list') !== (name === undefined))
       throw new UsageError(verb === 'list' ? 'list takes no name' : 'NAME is missing')
+    if (name !== undefined) assertName(name)
     const suite = SUITES.find(letter => letter === options.suite)
     if (!suite) throw new UsageError(`there is no suite ${options.suite}`, 'the suites are x, p and q')
     const { terminal } = surroundings

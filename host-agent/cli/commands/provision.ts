@@ -1,10 +1,9 @@
 /** `claviger provision`: what goes onto the card before the first boot, and making the keystore after it. */
 import { writeFile } from 'node:fs/promises'
-import { isName } from '../../../protocol/envelope/context.ts'
 import { makeCard } from '../../client/card.ts'
 import { provision } from '../../client/connect.ts'
 import { listProfiles, profileDirectory, writeProfile } from '../../client/profile.ts'
-import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
+import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { chooseProfile } from '../session.ts'
 
 export const command: Command = {
@@ -62,8 +61,7 @@ async function writeCard(
   { terminal, env }: Surroundings,
 ): Promise<number> {
   const directory = profileDirectory(env)
-  if (!isName(name))
-    throw new UsageError(`${name} cannot be a name`, 'lower-case letters, digits, dots and hyphens')
+  assertName(name)
   if ((await listProfiles(directory)).includes(name))
     throw new UsageError(`this machine has an enrolment ${name} already`, 'choose another name with --as')
   const { provisionJson, profile } = makeCard(name, device)
