@@ -34,6 +34,8 @@ const summary = [...tap.matchAll(/^# \{(.*)\}$/gm)].at(-1)?.[1] ?? ''
 for (const [, name, count] of summary.matchAll(/(\w+): (\d+)/g))
   if (name in totals) totals[name] += Number(count)
 for (const [line] of tap.matchAll(/^ *ok \d+.*# SKIP.*$/gm)) process.stdout.write(`skipped: ${line.trim()}\n`)
+for (const [line] of tap.matchAll(/^ *not ok .*(?:\n +---(?:\n.*)*?\n +\.\.\.)?/gm))
+  process.stdout.write(`${line}\n`)
 if (!succeeded && totals.fail === 0) totals.fail = 1
 if (totals.pass === 0) totals.fail ||= 1
 process.stdout.write(

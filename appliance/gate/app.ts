@@ -153,9 +153,6 @@ function trusted(
 ): readonly Uint8Array[] {
   const [authority] = issuers
   if (state === 'failed') return remembered?.certificate ? [remembered.certificate] : []
-  if (authority && state !== 'unprovisioned')
-    remembered?.keep(authority).catch(error => {
-      process.stderr.write(`claviger-gate: the authority's certificate cannot be kept: ${error.message}\n`)
-    })
+  if (authority && state !== 'unprovisioned') remembered?.keep(authority)
   return issuers
 }

@@ -30,6 +30,7 @@ export async function loadDeviceIdentity(directory: string): Promise<DeviceIdent
 export class RememberedAuthority {
   readonly #path: string
   #certificate: Uint8Array | null
+  #written: Promise<void> = Promise.resolve()
 
   private constructor(path: string, certificate: Uint8Array | null) {
     this.#path = path
@@ -47,11 +48,20 @@ export class RememberedAuthority {
     return this.#certificate
   }
 
-  /** Keeps a certificate, unless it is the one that is kept. */
-  async keep(certificate: Uint8Array): Promise<void> {
+  /** Keeps a certificate, unless it is the one that is kept. What goes wrong is told to the journal. */
+  keep(certificate: Uint8Array): void {
     if (this.#certificate && Buffer.compare(this.#certificate, certificate) === 0) return
     this.#certificate = certificate
-    await writeWhole(this.#path, certificate)
+    this.#written = this.#written.then(() =>
+      writeWhole(this.#path, certificate).catch(error => {
+        process.stderr.write(`claviger-gate: the authority's certificate cannot be kept: ${error.message}\n`)
+      }),
+    )
+  }
+
+  /** Resolves when everything that was kept is on disk. */
+  settled(): Promise<void> {
+    return this.#written
   }
 }
 

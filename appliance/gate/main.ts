@@ -42,13 +42,14 @@ const health = new SnapshotReader(healthPath)
 const identity = await loadDeviceIdentity(identityDirectory)
 let serial: SerialListener | undefined
 
+const authority = await RememberedAuthority.load(identityDirectory)
 const app = await buildApp({
   keeper,
   identity,
   claim: provision?.claim,
   name: provision?.name ?? 'claviger',
   version: VERSION,
-  authority: await RememberedAuthority.load(identityDirectory),
+  authority,
   argon2Memory: values['argon2-memory'] ? Number(values['argon2-memory']) : undefined,
   health: () => health.newest(),
   linkCounters: () => serial?.counters() ?? null,
@@ -68,6 +69,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const)
     await serial?.close()
     keeper.close()
     health.close()
+    await authority.settled()
     await app.close()
     process.exit(0)
   })
