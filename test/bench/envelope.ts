@@ -6,6 +6,7 @@
  */
 
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import * as peer from 'hpke'
 import type { Context } from '../../protocol/envelope/context.ts'
 import { contextInfo } from '../../protocol/envelope/context.ts'
 import { FIELD_HPKE, openField, openFields, sealField } from '../../protocol/envelope/field.ts'
@@ -50,6 +51,25 @@ export const figures: { name: string; run: () => Promise<Figure> }[] = [
         for (const result of await openFields(items)) {
           if (result instanceof Error) throw result
         }
+      })
+    },
+  },
+  {
+    // Where another HPKE stands on the same floor: the package `hpke`, with its own key object.
+    name: 'hpke-peer',
+    run: async () => {
+      const { privateKey, token } = sample('x', 1)
+      const { enc, ciphertext } = splitBody(parseToken(token))
+      const info = contextInfo(context)
+      const suite = new peer.CipherSuite(
+        peer.KEM_DHKEM_X25519_HKDF_SHA256,
+        peer.KDF_HKDF_SHA256,
+        peer.AEAD_ChaCha20Poly1305,
+      )
+      const raw = privateKey.floorKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32)
+      const theirs = await suite.DeserializePrivateKey(new Uint8Array(raw), false)
+      return ratio('hpke-peer', null, privateKey.floorKey, async () => {
+        for (let i = 0; i < PER_ROUND; i++) await suite.Open(theirs, enc, ciphertext, { info })
       })
     },
   },

@@ -18,6 +18,7 @@ const POOL = String(Math.max(1, availableParallelism() - 1))
 const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () => Promise<Figure> }[] }>> = {
   'hpke-open': () => import('./envelope.ts'),
   'hpke-batch': () => import('./envelope.ts'),
+  'hpke-peer': () => import('./envelope.ts'),
   'field-open': () => import('./envelope.ts'),
   'batch-lan': () => import('./lan.ts'),
   'single-lan': () => import('./lan.ts'),
