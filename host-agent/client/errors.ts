@@ -43,8 +43,22 @@ export function readProblem(status: number, body: string): ApplianceError | Conn
   if (!isErrorCode(code))
     return new ConnectionError('bad-response', `the answer (status ${status}) is not one of an appliance`)
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
-  return new ApplianceError(code, status, text(detail) ?? text(title) ?? code, {
-    ...(text(hint) ? { hint: text(hint)! } : {}),
-    ...(text(state) ? { state: state as State } : {}),
+  const inState = code === 'wrong-state' ? text(state) : undefined
+  const message = inState ? `the device is ${inState}` : (text(detail) ?? text(title) ?? code)
+  const next = text(hint) ?? nextStep(code, inState)
+  return new ApplianceError(code, status, message, {
+    ...(next ? { hint: next } : {}),
+    ...(inState ? { state: inState as State } : {}),
   })
+}
+
+/** What a person can do about a refusal that the device explains no further. */
+function nextStep(code: ErrorCode, state: string | undefined): string | undefined {
+  if (state) return state === 'locked' ? 'unlock it with claviger unlock' : 'claviger status tells more'
+  const steps: { [code in ErrorCode]?: string } = {
+    'unknown-agent': 'the enrolment was revoked: ask an administrator for a new invitation',
+    'wrong-role': 'claviger status lists the enrolments here; choose another with --as',
+    'not-granted': 'keys are granted with the invitation: ask an administrator',
+  }
+  return steps[code]
 }

@@ -15,6 +15,7 @@ import { generatePrivateKey, importPrivateKey } from '../../protocol/envelope/ke
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { parseToken, splitBody } from '../../protocol/envelope/token.ts'
 import type { Figure } from './figure.ts'
+import { median } from './measure.ts'
 
 const ROUNDS = 60
 const PER_ROUND = 100
@@ -124,9 +125,4 @@ async function nanoseconds(round: () => void | Promise<void>): Promise<number> {
   const start = process.hrtime.bigint()
   await round()
   return Number(process.hrtime.bigint() - start) / PER_ROUND
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[sorted.length >> 1]!
 }

@@ -16,6 +16,7 @@ import { openSerialPair } from '../../host-agent/cli/demo/serial-pair.ts'
 import { openSerialLine } from '../../host-agent/client/serial-line.ts'
 import { Link } from '../../protocol/link/link.ts'
 import type { Figure } from './figure.ts'
+import { median } from './measure.ts'
 
 type Mode = 'raw' | 'link'
 
@@ -128,8 +129,4 @@ async function echo(stream: Duplex, total: number, chunk: Buffer): Promise<void>
   }
   await promise
   stream.off('data', onData).off('close', onClose)
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!
 }

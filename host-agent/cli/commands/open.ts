@@ -5,7 +5,7 @@ import type { DecryptAnswer, DecryptItem } from '../../../protocol/api/schemas.t
 import { isName } from '../../../protocol/envelope/context.ts'
 import type { Appliance } from '../../client/appliance.ts'
 import { connectProfile } from '../../client/connect.ts'
-import { ApplianceError, ConnectionError } from '../../client/errors.ts'
+import { ConnectionError } from '../../client/errors.ts'
 import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { ROW_OPTIONS, ROW_USAGE, runRows } from '../rows/command.ts'
 import type { Outcome, Work } from '../rows/convert.ts'
@@ -150,7 +150,7 @@ function opener(appliance: Appliance, purpose: Purpose): Work {
     }
     const results: DecryptAnswer['results'] = []
     for (const part of requestsOf(items)) {
-      const answer = await appliance.decrypt({ ...purpose, items: part }).catch(tellState)
+      const answer = await appliance.decrypt({ ...purpose, items: part })
       if (answer.results?.length !== part.length)
         throw new ConnectionError('bad-response', 'the answer does not fit the request')
       results.push(...answer.results)
@@ -160,14 +160,6 @@ function opener(appliance: Appliance, purpose: Purpose): Work {
       'code' in outcome && outcome.code !== '' ? outcome : outcomeOf(results[next++]!),
     )
   }
-}
-
-/** What a refusal because of the device's state means to a person. */
-function tellState(error: unknown): never {
-  if (!(error instanceof ApplianceError) || error.code !== 'wrong-state' || !error.state) throw error
-  const { code, status, state } = error
-  const hint = state === 'locked' ? 'unlock it with claviger unlock' : 'claviger status tells more'
-  throw new ApplianceError(code, status, `the device is ${state}`, { state, hint })
 }
 
 /** Printable ASCII of a length that a request takes. */
