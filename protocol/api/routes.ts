@@ -4,8 +4,11 @@
  * so that the key process stays small.
  */
 
-/** States of a device, or of one namespace on it. `failed` is a keystore that cannot be read. */
-export const STATES = ['unprovisioned', 'locked', 'operational', 'failed'] as const
+/**
+ * States of one namespace on a device. `lockdown` has forgotten every key and needs an administrator; `failed` is a
+ * keystore that cannot be read.
+ */
+export const STATES = ['unprovisioned', 'locked', 'operational', 'lockdown', 'failed'] as const
 export type State = (typeof STATES)[number]
 
 /** Roles that a certificate of the appliance's authority can carry. One certificate, one role. */
@@ -33,7 +36,10 @@ export interface Route {
 
 const EVERYBODY: readonly Standing[] = [...ROLES, 'claimant', 'invited']
 const READERS: readonly Standing[] = ['administrator', 'operator', 'auditor']
+const WATCHERS: readonly Standing[] = ['administrator', 'auditor']
 const OPERATIONAL: readonly State[] = ['operational']
+/** From provisioning on, unless the keystore is damaged: there is a log, and an authority to know callers by. */
+const PROVISIONED: readonly State[] = ['locked', 'operational', 'lockdown']
 
 export const ROUTES = {
   status: {
@@ -46,9 +52,23 @@ export const ROUTES = {
   health: {
     method: 'GET',
     path: '/v1/health',
+    roles: WATCHERS,
+    states: STATES,
+    summary: 'Sensors of the device; counters, budgets, log and alarms of the namespace',
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    roles: WATCHERS,
+    states: STATES,
+    summary: 'The numbers of /v1/health in the Prometheus text format',
+  },
+  events: {
+    method: 'GET',
+    path: '/v1/events',
     roles: ROLES,
     states: STATES,
-    summary: 'Temperature, load, memory, disk and link counters',
+    summary: 'A stream of server-sent events: the state, now and at each change',
   },
   provision: {
     method: 'POST',
@@ -70,6 +90,20 @@ export const ROUTES = {
     roles: ['administrator', 'operator'],
     states: OPERATIONAL,
     summary: 'Forget all keys until the next unlock',
+  },
+  lockdown: {
+    method: 'POST',
+    path: '/v1/lockdown',
+    roles: ROLES,
+    states: PROVISIONED,
+    summary: 'Panic: forget all keys until an administrator lifts it',
+  },
+  liftLockdown: {
+    method: 'POST',
+    path: '/v1/lockdown/lift',
+    roles: ['administrator'],
+    states: ['lockdown'],
+    summary: 'Lift the lockdown with the passphrase; the device is locked then',
   },
   listKeys: {
     method: 'GET',
@@ -98,6 +132,13 @@ export const ROUTES = {
     roles: ['administrator'],
     states: OPERATIONAL,
     summary: 'Make a new version of a key; the old ones still open',
+  },
+  makeCanary: {
+    method: 'POST',
+    path: '/v1/keys/:key/canaries',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Make a token that trips lockdown when it is opened',
   },
   listAgents: {
     method: 'GET',
@@ -134,9 +175,111 @@ export const ROUTES = {
     states: OPERATIONAL,
     summary: 'Open sealed fields for a purpose',
   },
+  listGrants: {
+    method: 'GET',
+    path: '/v1/grants',
+    roles: WATCHERS,
+    states: OPERATIONAL,
+    summary: 'All grants: which agent may open what, for which purpose, how, how often and when',
+  },
+  addGrant: {
+    method: 'POST',
+    path: '/v1/grants',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Add a grant',
+  },
+  removeGrant: {
+    method: 'DELETE',
+    path: '/v1/grants/:id',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Remove a grant',
+  },
+  explainGrant: {
+    method: 'POST',
+    path: '/v1/grants/explain',
+    roles: WATCHERS,
+    states: OPERATIONAL,
+    summary: 'How a request would be decided now, and by which grant',
+  },
+  listRecipients: {
+    method: 'GET',
+    path: '/v1/recipients',
+    roles: READERS,
+    states: OPERATIONAL,
+    summary: 'All recipients that values can be forwarded to',
+  },
+  addRecipient: {
+    method: 'POST',
+    path: '/v1/recipients',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Register the public key of a recipient, a JWK',
+  },
+  removeRecipient: {
+    method: 'DELETE',
+    path: '/v1/recipients/:name',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Remove a recipient',
+  },
+  showSettings: {
+    method: 'GET',
+    path: '/v1/settings',
+    roles: WATCHERS,
+    states: OPERATIONAL,
+    summary: 'Settings of the namespace',
+  },
+  changeSettings: {
+    method: 'POST',
+    path: '/v1/settings',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Change settings of the namespace',
+  },
+  auditCheckpoint: {
+    method: 'GET',
+    path: '/v1/audit/checkpoint',
+    roles: ROLES,
+    states: PROVISIONED,
+    summary: 'The newest signed checkpoint of the audit log',
+  },
+  auditConsistency: {
+    method: 'POST',
+    path: '/v1/audit/consistency',
+    roles: ROLES,
+    states: PROVISIONED,
+    summary: 'Proof that the log of one size continues the log of a smaller one',
+  },
+  auditInclusion: {
+    method: 'POST',
+    path: '/v1/audit/inclusion',
+    roles: WATCHERS,
+    states: PROVISIONED,
+    summary: 'One entry of the audit log, and the proof that it is in the log',
+  },
+  auditEntries: {
+    method: 'POST',
+    path: '/v1/audit/entries',
+    roles: WATCHERS,
+    states: PROVISIONED,
+    summary: 'Entries of the audit log as they stand in it',
+  },
+  auditArchive: {
+    method: 'POST',
+    path: '/v1/audit/archive',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Drop old entries that were exported and verified',
+  },
 } as const satisfies Record<string, Route>
 
 export type RouteName = keyof typeof ROUTES
+
+/** How much of a value an answer gives. */
+export const REVEALS = ['full', 'last4', 'mask', 'equals', 'forward'] as const
+export type Reveal = (typeof REVEALS)[number]
 
 /** Largest body that any route accepts, in bytes. */
 export const MAX_BODY = 1_048_576
