@@ -2,8 +2,8 @@
  * The decision whether an agent may see a field: one pure function of what is asked, the grants, what was used, and the
  * time. An item is allowed when one grant allows it, so a further grant never takes anything away.
  */
-import type { Role } from '../../../protocol/api/routes.ts'
-import type { Budget, Grant, Reveal } from './grant.ts'
+import type { Reveal, Role } from '../../../protocol/api/routes.ts'
+import type { Budget, Grant } from './grant.ts'
 import { withinHours } from './hours.ts'
 
 /** What is asked, one item of a request. */

@@ -3,14 +3,11 @@
  * often, and when (docs/who-may-see-what.md). Without a grant nothing is allowed.
  */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
+import { REVEALS } from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import { isForbiddenField } from '../../../protocol/envelope/forbidden.ts'
 import { boolean, integer, list, map, nullable, type Of, type Shape, text, word } from '../../ipc/shape.ts'
 import { isZone } from './hours.ts'
-
-/** How much of a value the caller is given. */
-export const REVEALS = ['full', 'last4', 'mask', 'equals', 'forward'] as const
-export type Reveal = (typeof REVEALS)[number]
 
 /** Windows of a budget. */
 export const PERIODS = ['minute', 'hour', 'day', 'month'] as const
@@ -29,13 +26,13 @@ export const MAX_GRANTS = 1024
 /** Field patterns of one grant. */
 export const MAX_FIELDS = 64
 /** Purposes of one grant. */
-export const MAX_PURPOSES = 32
+export const MAX_PURPOSES = 64
 /** Budgets of one grant. */
-export const MAX_BUDGETS = 16
+export const MAX_BUDGETS = 8
 /** Largest limit of distinct records: each record in the window is kept in memory. */
 export const MAX_BUDGET_RECORDS = 100_000
 /** Largest limit of operations. */
-export const MAX_BUDGET_OPERATIONS = 1_000_000_000
+export const MAX_BUDGET_OPERATIONS = 1_000_000
 
 const name: Shape<string> = (value): value is string => isName(value)
 
@@ -55,7 +52,7 @@ export const Hours = map({
   days: list(integer(7), 7),
   /** `HH:MM`, the first minute that is allowed. */
   from: text(5),
-  /** `HH:MM` up to `24:00`, the first minute that is not; earlier than `from` means on the next day. */
+  /** `HH:MM`, the first minute that is not; on the next day unless it is after `from`, so 00:00 to 00:00 is a whole day. */
   to: text(5),
   /** IANA time zone. */
   zone: text(64),
@@ -119,10 +116,10 @@ function checkBudget({ per, records, operations }: Budget): void {
 function checkHours({ days, from, to, zone }: Hours): void {
   if (days.length === 0 || days.includes(0) || new Set(days).size < days.length)
     throw malformed('the days of the hours are 1 (Monday) to 7 (Sunday), each once')
-  if (!/^(?:[01]\d|2[0-3]):[0-5]\d$/.test(from) || !/^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/.test(to))
-    throw malformed('hours are from HH:MM to HH:MM', 'such as 08:00 to 18:00; the end of a day is 24:00')
-  if (from === to)
-    throw malformed('the hours begin and end at the same minute', 'a whole day is 00:00 to 24:00')
+  for (const time of [from, to]) {
+    if (!/^(?:[01]\d|2[0-3]):[0-5]\d$/.test(time))
+      throw malformed(`'${time}' is no time of day`, 'hours are from HH:MM to HH:MM, such as 08:00 to 18:00')
+  }
   if (!isZone(zone)) throw malformed(`'${zone}' is no time zone`, 'use an IANA name such as Europe/Berlin')
 }
 
