@@ -19,7 +19,7 @@ declare(strict_types=1);
 
 namespace Claviger;
 
-/** Why something was not sealed; `getReason()` is `bad-context`, `bad-public-key` or `bad-value`. */
+/** Why something was not sealed; `getReason()` is `bad-context`, `bad-public-key`, `bad-value` or `forbidden-field`. */
 final class SealException extends \InvalidArgumentException
 {
     /** @var string */
@@ -40,6 +40,15 @@ final class SealException extends \InvalidArgumentException
 /** Seals values to one public key. */
 final class Seal
 {
+    /**
+     * Card verification codes, PINs and track data: never to be stored, not even sealed (PCI DSS 3.3.1). Each stands for
+     * itself and every class below it.
+     */
+    public const FORBIDDEN_FIELDS = [
+        'card.cvv', 'card.cvv2', 'card.cvc', 'card.cvc2', 'card.cid', 'card.cav2',
+        'card.pin', 'card.track', 'card.track1', 'card.track2',
+    ];
+
     private const NAME = '/\A[a-z0-9][a-z0-9.-]{0,31}\z/';
     private const MAX_RECORD_BYTES = 255;
     private const MAX_VALUE_BYTES = 65536;
@@ -90,7 +99,7 @@ final class Seal
      * @param string $field  class of the field, such as `card.number`
      * @param string $record your own name for the row, such as `cust_cards/42`; '' binds to no row
      * @param string $value  UTF-8, at most 65,536 bytes
-     * @throws SealException `bad-context`, `bad-value`, `bad-public-key`
+     * @throws SealException `bad-context`, `bad-value`, `bad-public-key`, `forbidden-field`
      */
     public function field(string $field, string $record, string $value): string
     {
@@ -104,6 +113,12 @@ final class Seal
     public function bytes(string $field, string $record, string $value): string
     {
         $info = self::contextInfo($this->namespace, $this->key, $field, $record);
+        if (self::isForbidden($field)) {
+            throw new SealException(
+                'forbidden-field',
+                "fields of class {$field} must never be stored, not even sealed: use it for the authorisation, then forget it"
+            );
+        }
         if (strlen($value) > self::MAX_VALUE_BYTES) {
             throw new SealException('bad-value', 'the value is longer than ' . self::MAX_VALUE_BYTES . ' bytes');
         }
@@ -189,6 +204,16 @@ final class Seal
     {
         $labeled = pack('n', $length) . self::VERSION_LABEL . $suiteId . $label . $info;
         return substr(hash_hmac('sha256', $labeled . "\x01", $prk, true), 0, $length);
+    }
+
+    private static function isForbidden(string $field): bool
+    {
+        foreach (self::FORBIDDEN_FIELDS as $name) {
+            if ($field === $name || strncmp($field, "{$name}.", strlen($name) + 1) === 0) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private static function isName(string $text): bool

@@ -23,10 +23,25 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-__all__ = ["ContextError", "PublicKey", "PublicKeyError", "SealError", "ValueTooLong", "context_info", "parse_public_key", "seal_field"]
+__all__ = ["ContextError", "FORBIDDEN_FIELDS", "ForbiddenField", "PublicKey", "PublicKeyError", "SealError", "ValueTooLong", "context_info", "parse_public_key", "seal_field"]
 
 MAX_RECORD_BYTES = 255
 MAX_VALUE_BYTES = 65536
+
+# Card verification codes, PINs and track data: never to be stored, not even sealed (PCI DSS 3.3.1). Each stands for itself
+# and every class below it.
+FORBIDDEN_FIELDS = (
+    "card.cvv",
+    "card.cvv2",
+    "card.cvc",
+    "card.cvc2",
+    "card.cid",
+    "card.cav2",
+    "card.pin",
+    "card.track",
+    "card.track1",
+    "card.track2",
+)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,31}")
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
@@ -43,6 +58,10 @@ class SealError(ValueError):
 
 class ContextError(SealError):
     """A field or record that breaks the grammar or a limit."""
+
+
+class ForbiddenField(SealError):
+    """A field of a class that must never be stored; see :data:`FORBIDDEN_FIELDS`."""
 
 
 class PublicKeyError(SealError):
@@ -112,6 +131,10 @@ def seal_field(public_key: Union[str, PublicKey], field: str, record: str, value
     """
     recipient = parse_public_key(public_key) if isinstance(public_key, str) else public_key
     info = context_info(recipient.namespace, recipient.key, field, record)
+    if _is_forbidden(field):
+        raise ForbiddenField(
+            f"fields of class {field} must never be stored, not even sealed: use it for the authorisation, then forget it"
+        )
     try:
         plaintext = value.encode("utf-8") if isinstance(value, str) else bytes(value)
     except UnicodeEncodeError:
@@ -120,6 +143,10 @@ def seal_field(public_key: Union[str, PublicKey], field: str, record: str, value
         raise ValueTooLong(f"the value is longer than {MAX_VALUE_BYTES} bytes")
     enc, ciphertext = _hpke_seal(recipient.raw, info, plaintext)
     return f"clv1.x.{recipient.key}.{recipient.version}.{_base64url(enc + ciphertext)}"
+
+
+def _is_forbidden(field: str) -> bool:
+    return any(field == name or field.startswith(f"{name}.") for name in FORBIDDEN_FIELDS)
 
 
 def _hpke_seal(public_key: bytes, info: bytes, plaintext: bytes) -> Tuple[bytes, bytes]:

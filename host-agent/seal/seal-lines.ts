@@ -4,6 +4,7 @@
  */
 
 import { createInterface } from 'node:readline'
+import { ClavigerError } from '../../protocol/api/errors.ts'
 import { SealError, sealer } from './seal.ts'
 
 const [publicKey] = process.argv.slice(2)
@@ -30,5 +31,6 @@ try {
   const what =
     error instanceof SyntaxError ? 'not a line of {field, record, value}' : (error as Error).message
   console.error(`claviger: ${where}${what}`)
+  if (error instanceof ClavigerError && error.hint) console.error(`hint: ${error.hint}`)
   process.exitCode = 1
 }

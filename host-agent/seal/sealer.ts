@@ -18,6 +18,7 @@ export class SealError extends ClavigerError {
 /**
  * Seals a value, text or bytes of at most 64 KiB, for a place in a record and returns the token.
  * @throws ContextError `bad-context`
+ * @throws ForbiddenFieldError `forbidden-field` for a class that must never be stored, such as `card.cvv`.
  * @throws TokenError `bad-token` when the value is too long.
  * @throws SealError `malformed-request` when the text has half of a surrogate pair, which UTF-8 could not carry.
  */

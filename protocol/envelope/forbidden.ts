@@ -30,7 +30,7 @@ export function isForbiddenField(field: string): boolean {
 export class ForbiddenFieldError extends ClavigerError {
   constructor(field: string) {
     super('forbidden-field', `fields of class ${field} must never be stored, not even sealed`, {
-      hint: 'use the code or PIN for the authorisation and then forget it (PCI DSS 3.3.1)',
+      hint: 'use it for the authorisation, then forget it (PCI DSS 3.3.1)',
     })
   }
 }

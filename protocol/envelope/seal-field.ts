@@ -4,6 +4,7 @@
 
 import { contextInfo } from './context.ts'
 import { TokenError } from './errors.ts'
+import { ForbiddenFieldError, isForbiddenField } from './forbidden.ts'
 import { EMPTY, type Hpke } from './hpke.ts'
 import { formatToken, joinBody, MAX_PLAINTEXT_LENGTH, type PublicKey } from './token.ts'
 
@@ -18,6 +19,7 @@ export interface FieldPlace {
 /**
  * Seals `plaintext` with `hpke`, whose suite is the public key's, and returns the token.
  * @throws ContextError `bad-context`
+ * @throws ForbiddenFieldError `forbidden-field` for a class that must never be stored.
  * @throws TokenError `bad-token` when the plaintext is longer than 64 KiB.
  * @throws KeyError `bad-key` when the public key cannot be sealed to.
  */
@@ -29,6 +31,7 @@ export function sealFieldWith(
 ): string {
   const { suite, namespace, key, version, bytes } = publicKey
   const info = contextInfo({ namespace, key, field, record })
+  if (isForbiddenField(field)) throw new ForbiddenFieldError(field)
   if (plaintext.length > MAX_PLAINTEXT_LENGTH) {
     throw new TokenError(`the plaintext is longer than ${MAX_PLAINTEXT_LENGTH} bytes`)
   }

@@ -12,6 +12,7 @@ import { sealer } from '../../host-agent/seal/seal.ts'
 import { sealer as browserSealer } from '../../host-agent/seal/seal-browser.ts'
 import { contextInfo } from '../../protocol/envelope/context.ts'
 import { openField } from '../../protocol/envelope/field.ts'
+import { FORBIDDEN_FIELDS, isForbiddenField } from '../../protocol/envelope/forbidden.ts'
 import { generatePrivateKey, importPrivateKey } from '../../protocol/envelope/keys.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { formatPublicKey, MAX_PLAINTEXT_LENGTH, parseToken } from '../../protocol/envelope/token.ts'
@@ -60,6 +61,32 @@ for row in json.load(sys.stdin):
         print("bad-context")
 `
 
+/** Prints the list of forbidden classes, then for each field of a JSON array whether it was sealed. */
+const PHP_FORBIDDEN = `
+require $argv[1];
+$seal = new \\Claviger\\Seal($argv[2]);
+echo json_encode(\\Claviger\\Seal::FORBIDDEN_FIELDS), "\\n";
+foreach (json_decode(stream_get_contents(STDIN), true) as $field) {
+  try {
+    $seal->field($field, 'r/1', '123');
+    echo "sealed\\n";
+  } catch (\\Claviger\\SealException $e) {
+    echo $e->getReason(), "\\n";
+  }
+}`
+const PYTHON_FORBIDDEN = `
+import json, os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+import claviger_seal
+print(json.dumps(claviger_seal.FORBIDDEN_FIELDS))
+for field in json.load(sys.stdin):
+    try:
+        claviger_seal.seal_field(sys.argv[2], field, "r/1", "123")
+        print("sealed")
+    except claviger_seal.ForbiddenField:
+        print("forbidden-field")
+`
+
 /** Tells for each public key of a JSON array whether it is one. */
 const PHP_KEYS = `
 require $argv[1];
@@ -92,6 +119,8 @@ type Language = {
   contexts?: [string, string[]]
   /** The command that judges public keys, where there is one. */
   keys?: [string, string[]]
+  /** The command that seals fields and prints what was refused, less the public key, where there is one. */
+  forbidden?: [string, string[]]
   /** The command that tells whether the language is here. */
   probe: [string, string[]]
 }
@@ -109,6 +138,7 @@ const LANGUAGES: readonly Language[] = [
     lines: ['php', [PHP]],
     contexts: ['php', ['-r', PHP_CONTEXTS, '--', PHP]],
     keys: ['php', ['-r', PHP_KEYS, '--', PHP]],
+    forbidden: ['php', ['-r', PHP_FORBIDDEN, '--', PHP]],
     probe: ['php', ['-r', 'exit(extension_loaded("sodium") ? 0 : 1);']],
   },
   {
@@ -117,6 +147,7 @@ const LANGUAGES: readonly Language[] = [
     lines: [PYTHON3, [PYTHON]],
     contexts: [PYTHON3, ['-B', '-c', PYTHON_CONTEXTS, PYTHON]],
     keys: [PYTHON3, ['-B', '-c', PYTHON_KEYS, PYTHON]],
+    forbidden: [PYTHON3, ['-B', '-c', PYTHON_FORBIDDEN, PYTHON]],
     probe: [PYTHON3, ['-c', 'from cryptography.hazmat.primitives.asymmetric import x25519']],
   },
 ]
@@ -145,7 +176,21 @@ const rows: Row[] = [
 ]
 const ndjson = (items: readonly unknown[]) => items.map(item => `${JSON.stringify(item)}\n`).join('')
 
-for (const { name, suites, lines, contexts, keys, probe } of LANGUAGES) {
+/** What must never be stored, what only looks like it, and what lies above. */
+const delicate = [
+  ...FORBIDDEN_FIELDS.flatMap(field => [
+    field,
+    `${field}.a`,
+    `${field}..`,
+    `${field}x`,
+    `${field}-a`,
+    `x.${field}`,
+  ]),
+  ...['card', 'card.', 'card.number', 'card.tracking', 'card.pint.cvv', 'cvv', 'pin', 'card.track3'],
+]
+const judged = (field: string) => (isForbiddenField(field) ? 'forbidden-field' : 'sealed')
+
+for (const { name, suites, lines, contexts, keys, forbidden, probe } of LANGUAGES) {
   const { status } = run(...probe, '')
   if (status !== 0) {
     if (process.env.CI) t.fail(`${name} is not on this machine, and the checks need it`)
@@ -208,6 +253,25 @@ for (const { name, suites, lines, contexts, keys, probe } of LANGUAGES) {
       }
     },
   )
+
+  t.test(`When a field must never be stored, then ${name} does not seal it and says why`, async t => {
+    const { publicKey } = keyFor('x')
+    const item = { field: 'card.cvv', record: 'cards/7', value: '739' }
+    const { status, stdout, stderr } = run(command, [...args, publicKey], ndjson([item]))
+    t.equal(status, 1)
+    t.equal(stdout, '')
+    t.match(
+      stderr,
+      /^claviger: line 1: fields of class card\.cvv must never be stored.*[:\n].*authorisation/m,
+    )
+    t.notMatch(stderr, /739/)
+    if (!forbidden) return
+    const [program, options] = forbidden
+    const verdicts = run(program, [...options, publicKey], JSON.stringify(delicate))
+    const [list, ...rest] = verdicts.stdout.trimEnd().split('\n')
+    t.same(JSON.parse(list!), FORBIDDEN_FIELDS, 'one list in every language')
+    t.same(rest, delicate.map(judged))
+  })
 
   t.test(`When the public key is not one, then ${name} refuses it`, async t => {
     const { publicKey } = keyFor('x')
@@ -320,6 +384,18 @@ t.test(
     }
   },
 )
+
+t.test('When a field must never be stored, then neither a browser nor a server seals it', async t => {
+  const { publicKey } = keyFor('x')
+  for (const seal of [sealer(publicKey), browserSealer(publicKey)]) {
+    for (const field of delicate) {
+      const attempt = () => seal({ field, record: 'r/1' }, '123')
+      if (isForbiddenField(field)) t.throws(attempt, { code: 'forbidden-field' }, field)
+      else t.ok(attempt(), field)
+    }
+  }
+  t.same(delicate.filter(isForbiddenField).length, 3 * FORBIDDEN_FIELDS.length)
+})
 
 t.test(
   'When there is neither Buffer nor process, as in a browser, then the browser entry seals all the same',
