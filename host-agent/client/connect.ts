@@ -1,5 +1,6 @@
 /** From a profile, an invitation or a claim to a connected appliance. */
 import { randomBytes } from 'node:crypto'
+import type { Certificates } from '../../protocol/api/schemas.ts'
 import { fromBase64url, toBase64url } from '../../protocol/bytes.ts'
 import { toPem } from '../../protocol/identity/certificate.ts'
 import { verifyClaim } from '../../protocol/identity/claim.ts'
@@ -10,22 +11,40 @@ import { type Credentials, invitedCredentials } from './identity.ts'
 import type { Profile } from './profile.ts'
 import { pinned } from './tls.ts'
 import { openWire, type Wire } from './wire.ts'
+import { readLogKey, type Witness, witnessLog } from './witness.ts'
 
 /** How to connect; everything has a default. */
 export interface ConnectOptions {
   patience?: Patience
   /** Opens an address; another than {@link openWire} for a wire of one's own. */
   open?(address: string): Promise<Wire>
+  /** Remembers the newest checkpoint of the audit log; without one the log is not looked at. */
+  witness?: Witness
 }
 
-/** Connects as an enrolled agent, at the first of its addresses that answers. */
+/**
+ * Connects as an enrolled agent, at the first of its addresses that answers. With a witness, the device's log must
+ * continue what was seen before.
+ *
+ * @throws ConnectionError, also `log-rolled-back` and `bad-checkpoint`; ApplianceError
+ */
 export async function connectProfile(profile: Profile, options: ConnectOptions = {}): Promise<Appliance> {
   const pin = fromBase64url(profile.device)
   if (pin?.length !== 32)
     throw new ConnectionError('bad-profile', `the enrolment ${profile.name} has no device yet`, {
       hint: 'provision the device first',
     })
-  return firstThatAnswers(profile.addresses, profile, pin, options)
+  const appliance = await firstThatAnswers(profile.addresses, profile, pin, options)
+  const { logKey } = profile
+  // An enrolment from before there was a log has pinned none.
+  if (!options.witness || logKey === undefined) return appliance
+  try {
+    await witnessLog(appliance, logKey, options.witness)
+    return appliance
+  } catch (error) {
+    await appliance.close()
+    throw error
+  }
 }
 
 async function firstThatAnswers(
@@ -85,6 +104,7 @@ export async function enrol(
       addresses,
       key: credentials.key,
       certificate: toPem(fromBase64url(issued.certificate)!),
+      logKey: logKeyOf(issued),
       ...(hostShare ? { hostShare } : {}),
     }
   } finally {
@@ -129,8 +149,19 @@ export async function provision(
       name: issued.name,
       device: toBase64url(seen!),
       certificate: toPem(fromBase64url(issued.certificate)!),
+      logKey: logKeyOf(issued),
     }
   } finally {
     await appliance.close()
+  }
+}
+
+/** @throws ConnectionError `bad-response` */
+function logKeyOf({ logKey }: Certificates): string {
+  try {
+    readLogKey(logKey)
+    return logKey
+  } catch (cause) {
+    throw new ConnectionError('bad-response', 'the device did not say which key signs its log', { cause })
   }
 }

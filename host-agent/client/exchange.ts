@@ -8,6 +8,8 @@ const MAX_ANSWER = 96 * 1_048_576
 export interface Answer {
   status: number
   body: string
+  /** Seconds to wait before the next try, where the device says so. */
+  retryAfter?: number
 }
 
 /** A try that got no answer. */
@@ -58,7 +60,12 @@ export function exchange(
       response.once('aborted', () => fail(new Error('the connection was closed within the answer')))
       response.once('end', () => {
         const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8')
-        resolve({ status: response.statusCode ?? 0, body: text })
+        const wait = response.headers['retry-after'] ?? ''
+        resolve({
+          status: response.statusCode ?? 0,
+          body: text,
+          ...(/^\d{1,9}$/.test(wait) ? { retryAfter: Number(wait) } : {}),
+        })
       })
     })
     sending.end(body)

@@ -21,6 +21,8 @@ export interface Profile extends Credentials {
   device: string
   /** Where it answers; the first that does is used. */
   addresses: string[]
+  /** Verifier key of the device's audit log (docs/formats/audit.md), pinned when this machine enrolled. */
+  logKey?: string
   /** 32 bytes, base64url; there is one where the enrolment made a PIN. */
   hostShare?: string
   /** Claim secret, base64url, until the device is provisioned; then `device` is empty. */
@@ -78,6 +80,7 @@ function isProfile(value: unknown): value is Profile {
     [v.key, v.certificate, v.device].every(isText) &&
     Array.isArray(v.addresses) &&
     v.addresses.every(isText) &&
+    (v.logKey === undefined || isText(v.logKey)) &&
     isShare(v.hostShare) &&
     isShare(v.claim)
   )
