@@ -23,7 +23,7 @@ const zones = new Map<string, Zone>()
 
 /** True for the name of a time zone in the IANA database. Bare offsets such as `+01:00` know no summer time and are none. */
 export function isZone(zone: string): boolean {
-  return /^[A-Za-z]/.test(zone) && open(zone) !== null
+  return open(zone) !== null
 }
 
 /**
@@ -58,6 +58,7 @@ export function withinHours(hours: Hours, wall: number): boolean {
 function open(name: string): Zone | null {
   const known = zones.get(name)
   if (known) return known
+  if (!/^[A-Za-z]/.test(name)) return null
   try {
     const format = new Intl.DateTimeFormat('en-US', {
       timeZone: name,
