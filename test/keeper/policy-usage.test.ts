@@ -255,6 +255,7 @@ t.test('When the log is replayed, then every budget stands as it did', async t =
     records: fc.array(fc.constantFrom('', 'x', 'y', 'z', LONG), { minLength: 1, maxLength: 4 }),
     fate: fc.constantFrom('allowed', 'allowed', 'allowed', 'refused', 'unlock'),
   })
+  const place = { field: 'address.ship', reveal: 'full' }
   fc.assert(
     fc.property(fc.array(step, { maxLength: 20 }), fc.array(budgets, { minLength: 1 }), (steps, limits) => {
       const grants = ['a', 'b'].map(agent => grantOf(agent, limits, ['ship', 'charge']))
@@ -273,7 +274,12 @@ t.test('When the log is replayed, then every budget stands as it did', async t =
         if (fate === 'unlock') log.push({ ...entry, action: 'unlock' })
         else {
           const code = fate === 'refused' ? { code: 'not-granted' } : {}
-          log.push({ ...entry, action: 'decrypt', purpose, items: [{ key: `${key}@3`, records, ...code }] })
+          log.push({
+            ...entry,
+            action: 'decrypt',
+            purpose,
+            items: [{ ...place, key: `${key}@3`, records, ...code }],
+          })
           if (fate === 'allowed')
             for (const record of records) live.usage.count(agent, purpose, key, record, now)
         }
