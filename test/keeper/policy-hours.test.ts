@@ -61,7 +61,7 @@ t.test('When hours go over midnight, then the night belongs to the day on which 
     t.equal(withinHours(friday, at(iso)), inside, iso)
   const sunday = hours({ days: [7], from: '22:00', to: '06:00' })
   t.equal(withinHours(sunday, at('2026-11-23T04:00:00Z')), true, 'Monday morning after Sunday night')
-  const whole = hours({ days: [3], from: '00:00', to: '00:00' })
+  const whole = hours({ days: [3], from: '00:00', to: '24:00' })
   t.same(
     ['2026-11-17T22:59:59Z', '2026-11-17T23:00:00Z', '2026-11-18T22:59:59Z', '2026-11-18T23:00:00Z'].map(
       iso => withinHours(whole, at(iso)),

@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { type Ask, type Decision, decide } from '../../appliance/keeper/policy/decide.ts'
 import { explain } from '../../appliance/keeper/policy/explain.ts'
-import { type Grant, PERIODS } from '../../appliance/keeper/policy/grant.ts'
+import type { Grant } from '../../appliance/keeper/policy/grant.ts'
 import { Usage } from '../../appliance/keeper/policy/usage.ts'
-import { REVEALS } from '../../protocol/api/routes.ts'
+import { REVEALS, WINDOWS } from '../../protocol/api/routes.ts'
 
 /** A Wednesday, 11:00 in Berlin. */
 const WEDNESDAY = Date.UTC(2026, 10, 18, 10)
@@ -16,7 +16,7 @@ const fields = fc.constantFrom('address.ship', 'address.bill', 'address', 'card.
 const someBudgets = fc.array(
   fc
     .record({
-      per: fc.constantFrom(...PERIODS),
+      per: fc.constantFrom(...WINDOWS),
       records: fc.option(fc.integer({ min: 1, max: 4 })),
       operations: fc.option(fc.integer({ min: 1, max: 6 })),
       alarm: fc.boolean(),

@@ -2,10 +2,11 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { BudgetTime, type ClockReading, MAX_OFF_MS } from '../../appliance/keeper/policy/elapsed.ts'
-import { type Budget, type Grant, PERIOD_MS, PERIODS } from '../../appliance/keeper/policy/grant.ts'
+import { type Budget, type Grant, PERIOD_MS } from '../../appliance/keeper/policy/grant.ts'
 import { type ReplayedEntry, replayer } from '../../appliance/keeper/policy/replay.ts'
 import { Usage } from '../../appliance/keeper/policy/usage.ts'
 import { BUCKETS, SlidingWindow } from '../../appliance/keeper/policy/window.ts'
+import { WINDOWS } from '../../protocol/api/routes.ts'
 
 const DAY = 86_400_000
 
@@ -28,7 +29,7 @@ const limit = (per: Budget['per'], records: number | null, operations: number | 
 })
 const budgets: fc.Arbitrary<Budget> = fc
   .record({
-    per: fc.constantFrom(...PERIODS),
+    per: fc.constantFrom(...WINDOWS),
     records: fc.option(fc.integer({ min: 1, max: 5 })),
     operations: fc.option(fc.integer({ min: 1, max: 8 })),
     alarm: fc.constant(false),

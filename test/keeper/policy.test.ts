@@ -305,19 +305,22 @@ t.test('When a grant makes no sense, then it is refused and the message says why
     [{ fields: Array.from({ length: 65 }, (_, i) => `f${i}`) }, /not a grant/],
     [{ budgets: [budget('day', null)] }, /per day has no limit/],
     [{ budgets: [budget('hour', 0)] }, /per hour is zero/],
-    [{ budgets: [budget('day', 100_001)] }, /not a grant/],
+    [{ budgets: [budget('day', 100_001)] }, /at most 100000 records/],
+    [{ budgets: [budget('day', null, { operations: 1_000_001 })] }, /at most 1000000 operations/],
     [{ budgets: [budget('week' as 'day', 1)] }, /not a grant/],
     [{ hours: { ...office, days: [] } }, /days/],
     [{ hours: { ...office, days: [0] } }, /days/],
     [{ hours: { ...office, days: [1, 1] } }, /days/],
     [{ hours: { ...office, from: '8:00' } }, /'8:00' is no time/],
-    [{ hours: { ...office, to: '24:00' } }, /'24:00' is no time/],
+    [{ hours: { ...office, to: '24:01' } }, /'24:01' is no time/],
+    [{ hours: { ...office, from: '24:00' } }, /'24:00' is no time/],
+    [{ hours: { ...office, to: '08:00' } }, /same minute/],
     [{ hours: { ...office, zone: 'Mars/Olympus' } }, /'Mars\/Olympus' is no time zone/],
     [{ hours: { ...office, zone: '+01:00' } }, /no time zone/],
   ]
   for (const [change, message, code = 'malformed-request'] of bad)
     t.throws(() => checkGrant({ ...base, ...change }), { code, message }, JSON.stringify(change).slice(0, 60))
-  t.doesNotThrow(() => checkGrant({ ...base, fields: ['*', 'card.*'], hours: { ...office, to: '08:00' } }))
+  t.doesNotThrow(() => checkGrant({ ...base, fields: ['*', 'card.*'], hours: { ...office, to: '24:00' } }))
 })
 
 t.test('When anything at all is given as a grant, then it is one or it is refused with a code', async t => {

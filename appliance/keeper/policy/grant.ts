@@ -3,15 +3,13 @@
  * often, and when (docs/who-may-see-what.md). Without a grant nothing is allowed.
  */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
-import { REVEALS } from '../../../protocol/api/routes.ts'
+import { REVEALS, WINDOWS } from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import { isForbiddenField } from '../../../protocol/envelope/forbidden.ts'
 import { boolean, integer, list, map, nullable, type Of, type Shape, text, word } from '../../ipc/shape.ts'
 import { isZone } from './hours.ts'
 
-/** Windows of a budget. */
-export const PERIODS = ['minute', 'hour', 'day', 'month'] as const
-export type Period = (typeof PERIODS)[number]
+export type Period = (typeof WINDOWS)[number]
 
 /** Length of each window in ms of budget time; a month is 30 days. */
 export const PERIOD_MS: Readonly<Record<Period, number>> = {
@@ -37,11 +35,11 @@ export const MAX_BUDGET_OPERATIONS = 1_000_000
 const name: Shape<string> = (value): value is string => isName(value)
 
 export const Budget = map({
-  per: word(...PERIODS),
+  per: word(...WINDOWS),
   /** Distinct records in the window; `null` is no limit. */
-  records: nullable(integer(MAX_BUDGET_RECORDS)),
+  records: nullable(integer()),
   /** Operations in the window; `null` is no limit. */
-  operations: nullable(integer(MAX_BUDGET_OPERATIONS)),
+  operations: nullable(integer()),
   /** Going over it means that something is wrong: lockdown. */
   alarm: boolean,
 })
@@ -52,7 +50,7 @@ export const Hours = map({
   days: list(integer(7), 7),
   /** `HH:MM`, the first minute that is allowed. */
   from: text(5),
-  /** `HH:MM`, the first minute that is not; on the next day unless it is after `from`, so 00:00 to 00:00 is a whole day. */
+  /** `HH:MM` up to `24:00`, the first minute that is not; earlier than `from` means on the next day. */
   to: text(5),
   /** IANA time zone. */
   zone: text(64),
@@ -65,7 +63,7 @@ export const Grant = map({
   agent: name,
   key: name,
   /** Each a class such as `card.number`, the classes below one such as `address.*`, or `*`. */
-  fields: list(text(34), MAX_FIELDS),
+  fields: list(text(64), MAX_FIELDS),
   purposes: list(name, MAX_PURPOSES),
   reveal: list(word(...REVEALS), REVEALS.length),
   budgets: list(Budget, MAX_BUDGETS),
@@ -108,18 +106,25 @@ function checkPattern(pattern: string): void {
 function checkBudget({ per, records, operations }: Budget): void {
   if (records === null && operations === null)
     throw malformed(`the budget per ${per} has no limit`, 'give it a number of records or of operations')
+  checkLimit(per, 'records', records, MAX_BUDGET_RECORDS)
+  checkLimit(per, 'operations', operations, MAX_BUDGET_OPERATIONS)
+}
+
+function checkLimit(per: Period, what: string, limit: number | null, max: number): void {
   // Nothing would ever be allowed, and nobody could be told when it will be.
-  if (records === 0 || operations === 0)
-    throw malformed(`the budget per ${per} is zero`, 'remove the grant instead')
+  if (limit === 0) throw malformed(`the budget per ${per} is zero`, 'remove the grant instead')
+  if (limit !== null && limit > max) throw malformed(`a budget is of at most ${max} ${what}`)
 }
 
 function checkHours({ days, from, to, zone }: Hours): void {
   if (days.length === 0 || days.includes(0) || new Set(days).size < days.length)
     throw malformed('the days of the hours are 1 (Monday) to 7 (Sunday), each once')
   for (const time of [from, to]) {
-    if (!/^(?:[01]\d|2[0-3]):[0-5]\d$/.test(time))
+    if (!/^(?:[01]\d|2[0-3]):[0-5]\d$/.test(time) && !(time === to && to === '24:00'))
       throw malformed(`'${time}' is no time of day`, 'hours are from HH:MM to HH:MM, such as 08:00 to 18:00')
   }
+  if (from === to)
+    throw malformed('the hours begin and end at the same minute', 'a whole day is 00:00 to 24:00')
   if (!isZone(zone)) throw malformed(`'${zone}' is no time zone`, 'use an IANA name such as Europe/Berlin')
 }
 
