@@ -16,6 +16,7 @@ const USAGE = `claviger-appliance --data DIR [--lan HOST:PORT] [--serial TTY]
   --lan HOST:PORT   answer HTTPS there, such as 127.0.0.1:8443 (port 0: any free one)
   --serial TTY      speak the link on this serial line, such as /dev/ttyGS0
   --provision FILE  provision.json of a device that is not provisioned yet
+  --accept-generation NAMESPACE=N   take an older keystore than the log has seen
 `
 
 const options = {
@@ -23,7 +24,9 @@ const options = {
   lan: { type: 'string' },
   serial: { type: 'string' },
   provision: { type: 'string' },
+  'accept-generation': { type: 'string' },
   'argon2-memory': { type: 'string' },
+  'free-refusals': { type: 'string' },
   help: { type: 'boolean' },
 } as const
 
@@ -88,6 +91,7 @@ const units: Omit<Unit, 'onStart'>[] = [
       script('./keeper/main.ts'),
       ...['--data', data, '--socket', sockets.keeper, '--device-secret', deviceSecret],
       ...['--provision', provision, ...option('argon2-memory', values['argon2-memory'])],
+      ...option('accept-generation', values['accept-generation']),
     ],
     env: keeperEnv,
     onLine(line) {
@@ -103,6 +107,7 @@ const units: Omit<Unit, 'onStart'>[] = [
       ...['--identity', join(data, 'identity'), '--keeper', sockets.keeper, '--health', sockets.health],
       ...['--provision', provision, ...option('lan', lan), ...option('serial', values.serial)],
       ...option('argon2-memory', values['argon2-memory']),
+      ...option('free-refusals', values['free-refusals']),
     ],
     env,
     onLine(line) {

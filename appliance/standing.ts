@@ -11,6 +11,8 @@ export const INVITATION = 'invitation'
 
 /** @returns the standing that the certificate claims; `null` for a chain that ends in nothing of ours */
 export function certifiedStanding(caller: Caller, state: State): Standing | null {
+  // An authority signs for its own namespace; what else it signs is nothing to us.
+  if (caller.issuer.namespace !== caller.namespace) return null
   if (caller.issuer.role === INVITATION) return 'invited'
   if (caller.issuer.role === AUTHORITY) return isRole(caller.role) ? caller.role : null
   return state === 'unprovisioned' ? 'claimant' : null

@@ -4,23 +4,29 @@
  * TLS 1.3 with client certificates only. The certificates that a chain may end in come from the keeper, and change
  * with its state; whoever has none of them does not get past the handshake.
  */
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { ClavigerError } from '../../protocol/api/errors.ts'
-import { admit, MAX_BODY, ROUTES, type RouteName, type State } from '../../protocol/api/routes.ts'
+import { admit, MAX_BODY, ROUTES, type Route, type RouteName, type State } from '../../protocol/api/routes.ts'
 import { Problem, SCHEMAS } from '../../protocol/api/schemas.ts'
-import { toPem } from '../../protocol/identity/certificate.ts'
 import type { KeeperClient } from '../keeper/rpc/client.ts'
 import type { Caller } from '../keeper/rpc/messages.ts'
 import { certifiedStanding } from '../standing.ts'
 import { Callers } from './callers.ts'
-import type { DeviceIdentity, RememberedAuthority } from './identity.ts'
+import type { DeviceIdentity, RememberedAuthorities } from './identity.ts'
 import { refuseConnection, sendProblem } from './problems.ts'
+import type { Refusals } from './refusals.ts'
 import { agentRoutes } from './routes/agents.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { decryptRoute } from './routes/decrypt.ts'
 import { deviceRoutes } from './routes/device.ts'
+import { eventsRoute } from './routes/events.ts'
+import { healthRoutes } from './routes/health.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { policyRoutes } from './routes/policy.ts'
 import { Stretcher } from './stretch.ts'
+import { Trust } from './trust.ts'
 
 /** What the routes stand on. */
 export interface Gate {
@@ -29,10 +35,13 @@ export interface Gate {
   identity: DeviceIdentity
   /** Where passphrases and PINs become bytes. */
   stretcher: Stretcher
-  /** State of the keeper as it last told; `null` while the keeper was never heard. */
-  state(): State | null
+  /** State of a namespace as the keeper last told; `null` for one that it never named. */
+  stateOf(namespace: string): State | null
   /** Mounts one route of the table. */
-  mount(name: RouteName, handler: (request: FastifyRequest, caller: Caller) => unknown): void
+  mount(
+    name: RouteName,
+    handler: (request: FastifyRequest, caller: Caller, reply: FastifyReply) => unknown,
+  ): void
 }
 
 /** What differs between a device, a test and the demo. */
@@ -47,7 +56,9 @@ export interface GateOptions {
   /** Memory of argon2id for new passphrases and PINs, KiB; less than the default is for tests. */
   argon2Memory?: number | undefined
   /** Lets agents in to hear what is wrong when the keystore is damaged. */
-  authority?: RememberedAuthority
+  authorities?: RememberedAuthorities
+  /** Makes addresses wait that were refused again and again. */
+  refusals?: Refusals
   /** Newest snapshot of the health process; `null` while there is none. */
   health(): Record<string, unknown> | null
   /** Counters of the serial link; `null` where there is no serial line. */
@@ -56,10 +67,10 @@ export interface GateOptions {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** State of the keeper as it last told; `null` while it was never heard. */
+    /** The state that anybody may be told; `null` while the keeper was never heard. */
     deviceState(): State | null
-    /** Calls back at every change of the state. */
-    onDeviceState(listener: (state: State) => void): void
+    /** Calls back each time that the keeper tells the state of a namespace. */
+    onState(listener: (namespace: string, state: State) => void): void
   }
 }
 
@@ -73,28 +84,27 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
     requestCert: true,
     rejectUnauthorized: true,
   }
-  let state: State | null = null
+  const trust = new Trust(options.authorities)
+  const stateOf = (namespace: string) => trust.stateOf(namespace)
   const app = Fastify({
-    https: { ...tls, ca: [] },
+    https: tls,
     bodyLimit: MAX_BODY,
     requestTimeout: 30_000,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     // What fails before there is a route, or a request, gets a problem document too.
     frameworkErrors: (error: unknown, _request: unknown, reply: FastifyReply) => {
-      sendProblem(reply, error, state)
+      sendProblem(reply, error, null)
     },
     clientErrorHandler: refuseConnection,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   }) as unknown as FastifyInstance
   const callers = new Callers()
 
-  keeper.on('trust', ({ state: now, issuers }) => {
-    state = now as State
-    ;(app.server as unknown as { setSecureContext(options: object): void }).setSecureContext({
-      ...tls,
-      ca: trusted(now as State, issuers, options.authority).map(toPem),
-    })
+  keeper.on('trust', params => {
+    trust.update(params)
+    trust.apply()
+    ;(app.server as unknown as { setSecureContext(options: object): void }).setSecureContext(tls)
   })
   keeper.on('revoked', ({ pins }) => callers.disconnect(pins))
   app.server.prependListener('secureConnection', (socket: TLSSocket) => {
@@ -103,8 +113,19 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
     else if (socket.remoteAddress === undefined) socket.on('data', () => {})
   })
 
+  app.server.prependListener('connection', (socket: Socket) => {
+    if (options.refusals?.mayConnect(socket.remoteAddress) === false) socket.destroy()
+  })
+  app.server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+    if (isRefusal(error)) options.refusals?.refused(socket.remoteAddress)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    if (reply.statusCode === 401 || reply.statusCode === 403)
+      options.refusals?.refused(request.raw.socket.remoteAddress)
+  })
+
   const mount: Gate['mount'] = (name, handler) => {
-    const { method, path, summary } = ROUTES[name]
+    const { method, path, summary }: Route = ROUTES[name]
     const { body, params, answer } = SCHEMAS[name]
     app.route({
       method,
@@ -116,43 +137,47 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
         response: { 200: answer, default: Problem },
       },
       onRequest: async request => {
-        if (state === null) throw new ClavigerError('keeper-unavailable')
+        if (trust.publicState === null) throw new ClavigerError('keeper-unavailable')
         const caller = callers.of(request.raw.socket)
-        const refusal = admit(name, caller ? certifiedStanding(caller, state) : null, state)
+        const state = caller ? stateOf(caller.namespace) : null
+        // To somebody of a namespace that is not here, it is as if the device did not know them.
+        if (!caller || state === null) throw new ClavigerError('unknown-agent')
+        const refusal = admit(name, certifiedStanding(caller, state), state)
         if (refusal === null) return
         // The certificate of a revoked agent still names its role; that it is revoked, only the keeper knows.
-        if (caller && refusal !== 'unknown-agent') await keeper.call('admit', caller, { route: name })
+        if (refusal !== 'unknown-agent') await keeper.call('admit', caller, { route: name })
         throw new ClavigerError(refusal)
       },
-      handler: request => handler(request, callers.of(request.raw.socket)!),
+      handler: (request, reply) => handler(request, callers.of(request.raw.socket)!, reply),
     })
   }
-  app.decorate('deviceState', () => state)
-  app.decorate('onDeviceState', (listener: (state: State) => void) => {
-    keeper.on('trust', trust => listener(trust.state as State))
+  app.decorate('deviceState', () => trust.publicState)
+  app.decorate('onState', (listener: (namespace: string, state: State) => void) => {
+    keeper.on('trust', ({ namespace, state }) => listener(namespace, state as State))
   })
   const stretcher = new Stretcher({ memory: options.argon2Memory })
-  const gate: Gate = { app, keeper, identity, stretcher, state: () => state, mount }
+  const gate: Gate = { app, keeper, identity, stretcher, stateOf, mount }
 
-  app.setErrorHandler((error, _request, reply) => sendProblem(reply, error, state))
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ClavigerError('unknown-route'), state))
+  const stateFor = (request: FastifyRequest) => {
+    const caller = callers.of(request.raw.socket)
+    return caller ? stateOf(caller.namespace) : null
+  }
+  app.setErrorHandler((error, request, reply) => sendProblem(reply, error, stateFor(request)))
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ClavigerError('unknown-route'), null))
   deviceRoutes(gate, options)
   keyRoutes(gate)
   agentRoutes(gate)
   decryptRoute(gate)
+  policyRoutes(gate)
+  auditRoutes(gate)
+  healthRoutes(gate, options)
+  eventsRoute(gate)
   await app.ready()
   keeper.connect()
   return app
 }
 
-/** The certificates that a client's chain may end in. The keeper names its authority first, when it can. */
-function trusted(
-  state: State,
-  issuers: readonly Uint8Array[],
-  remembered: RememberedAuthority | undefined,
-): readonly Uint8Array[] {
-  const [authority] = issuers
-  if (state === 'failed') return remembered?.certificate ? [remembered.certificate] : []
-  if (authority && state !== 'unprovisioned') remembered?.keep(authority)
-  return issuers
+/** A handshake that we refused; one that the other end gave up is no refusal. */
+function isRefusal({ code = '' }: NodeJS.ErrnoException): boolean {
+  return code !== 'ECONNRESET' && code !== 'EPIPE'
 }

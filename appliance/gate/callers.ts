@@ -21,7 +21,7 @@ export class Callers {
       const issuer = subjectOf(certificate.issuer)
       if (!issuer) return false
       const pin = spkiPin(certificate.publicKey)
-      this.#callers.set(socket, { pin, ...subject, issuer: { role: issuer.role, name: issuer.name } })
+      this.#callers.set(socket, { pin, ...subject, issuer })
       this.#track(Buffer.from(pin).toString('hex'), socket)
       return true
     } catch {

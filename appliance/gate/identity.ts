@@ -1,6 +1,6 @@
 /** The device's TLS identity: a P-256 key and a self-signed certificate, made on first boot, pinned by host agents. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { selfSigned, spkiPin, toPem } from '../../protocol/identity/certificate.ts'
 
@@ -24,36 +24,42 @@ export async function loadDeviceIdentity(directory: string): Promise<DeviceIdent
 }
 
 /**
- * The newest certificate of the keeper's authority, kept beside the device's key: with a damaged keystore the keeper
+ * The newest certificate of each namespace's authority, kept beside the device's key: with a damaged keystore the keeper
  * cannot name it any more, and agents could not even ask what is wrong.
  */
-export class RememberedAuthority {
-  readonly #path: string
-  #certificate: Uint8Array | null
+export class RememberedAuthorities {
+  readonly #directory: string
+  readonly #certificates: Map<string, Uint8Array>
   #written: Promise<void> = Promise.resolve()
 
-  private constructor(path: string, certificate: Uint8Array | null) {
-    this.#path = path
-    this.#certificate = certificate
+  private constructor(directory: string, certificates: Map<string, Uint8Array>) {
+    this.#directory = directory
+    this.#certificates = certificates
   }
 
-  static async load(directory: string): Promise<RememberedAuthority> {
-    const path = join(directory, 'authority.crt')
-    const certificate = await readFile(path).catch(() => null)
-    return new RememberedAuthority(path, certificate && new Uint8Array(certificate))
+  static async load(directory: string): Promise<RememberedAuthorities> {
+    const files = await readdir(directory).catch(() => [])
+    const certificates = new Map<string, Uint8Array>()
+    for (const file of files) {
+      const namespace = AUTHORITY_FILE.exec(file)?.[1]
+      if (namespace) certificates.set(namespace, new Uint8Array(await readFile(join(directory, file))))
+    }
+    return new RememberedAuthorities(directory, certificates)
   }
 
-  /** DER; `null` before the first provisioning. */
-  get certificate(): Uint8Array | null {
-    return this.#certificate
+  /** DER; `null` before the namespace was provisioned. */
+  certificate(namespace: string): Uint8Array | null {
+    return this.#certificates.get(namespace) ?? null
   }
 
   /** Keeps a certificate, unless it is the one that is kept. What goes wrong is told to the journal. */
-  keep(certificate: Uint8Array): void {
-    if (this.#certificate && Buffer.compare(this.#certificate, certificate) === 0) return
-    this.#certificate = certificate
+  keep(namespace: string, certificate: Uint8Array): void {
+    const known = this.#certificates.get(namespace)
+    if (known && Buffer.compare(known, certificate) === 0) return
+    this.#certificates.set(namespace, certificate)
+    const path = join(this.#directory, `authority-${namespace}.crt`)
     this.#written = this.#written.then(() =>
-      writeWhole(this.#path, certificate).catch(error => {
+      writeWhole(path, certificate).catch(error => {
         process.stderr.write(`claviger-gate: the authority's certificate cannot be kept: ${error.message}\n`)
       }),
     )
@@ -64,6 +70,8 @@ export class RememberedAuthority {
     return this.#written
   }
 }
+
+const AUTHORITY_FILE = /^authority-(.+)\.crt$/
 
 async function readKey(path: string): Promise<string | null> {
   return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -81,7 +89,7 @@ async function makeKey(path: string): Promise<string> {
 }
 
 /** Writes a file that is there wholly or not at all. */
-async function writeWhole(path: string, contents: string | Uint8Array): Promise<void> {
+export async function writeWhole(path: string, contents: string | Uint8Array): Promise<void> {
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
     await file.writeFile(contents)

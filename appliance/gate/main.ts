@@ -6,8 +6,9 @@ import { KeeperClient } from '../keeper/rpc/client.ts'
 import { readProvision } from '../provision.ts'
 import { VERSION } from '../version.ts'
 import { buildApp } from './app.ts'
-import { loadDeviceIdentity, RememberedAuthority } from './identity.ts'
+import { loadDeviceIdentity, RememberedAuthorities } from './identity.ts'
 import { listenOnLan } from './lan.ts'
+import { Refusals } from './refusals.ts'
 import { listenOnSerial, type SerialListener } from './serial.ts'
 
 const { values } = parseArgs({
@@ -22,6 +23,8 @@ const { values } = parseArgs({
     serial: { type: 'string' },
     /** argon2id memory in KiB for new passphrases and PINs; tests only. */
     'argon2-memory': { type: 'string' },
+    /** Refusals of one address before it has to wait; tests only. */
+    'free-refusals': { type: 'string' },
   },
 })
 
@@ -34,7 +37,7 @@ const { identity: identityDirectory, keeper: keeperPath, health: healthPath } = 
 if (!identityDirectory || !keeperPath || !healthPath) fail('--identity, --keeper and --health are needed')
 if (!values.lan && !values.serial) fail('--lan or --serial is needed')
 
-const provision = values.provision
+const card = values.provision
   ? await readProvision(values.provision).catch(error => fail(error.message))
   : null
 const keeper = new KeeperClient(keeperPath)
@@ -42,14 +45,17 @@ const health = new SnapshotReader(healthPath)
 const identity = await loadDeviceIdentity(identityDirectory)
 let serial: SerialListener | undefined
 
-const authority = await RememberedAuthority.load(identityDirectory)
+const authorities = await RememberedAuthorities.load(identityDirectory)
+const free = values['free-refusals']
+const refusals = await Refusals.load(identityDirectory, free === undefined ? undefined : Number(free))
 const app = await buildApp({
   keeper,
   identity,
-  claim: provision?.claim,
-  name: provision?.name ?? 'claviger',
+  claim: card?.claim,
+  name: card?.name ?? 'claviger',
   version: VERSION,
-  authority,
+  authorities,
+  refusals,
   argon2Memory: values['argon2-memory'] ? Number(values['argon2-memory']) : undefined,
   health: () => health.newest(),
   linkCounters: () => serial?.counters() ?? null,
@@ -69,7 +75,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const)
     await serial?.close()
     keeper.close()
     health.close()
-    await authority.settled()
+    await Promise.all([authorities.settled(), refusals.settled()])
     await app.close()
     process.exit(0)
   })

@@ -14,7 +14,7 @@ const FOREIGN_CODES: Record<string, ErrorCode> = {
 
 /** The problem document of an error. `detail` and `hint` come only from our own errors and from schema validation. */
 export function problemOf(error: unknown, state: State | null): Problem {
-  const { code, detail, hint } = describe(error)
+  const { code, detail, hint, free } = describe(error)
   const { status, title } = ERRORS[code]
   return {
     type: `urn:claviger:error:${code}`,
@@ -23,12 +23,16 @@ export function problemOf(error: unknown, state: State | null): Problem {
     code,
     ...(detail && detail !== title ? { detail } : {}),
     ...(hint ? { hint } : {}),
+    ...(free ? { free } : {}),
     ...(code === 'wrong-state' && state ? { state } : {}),
   }
 }
 
-function describe(error: unknown): { code: ErrorCode; detail?: string; hint?: string | undefined } {
-  if (error instanceof ClavigerError) return { code: error.code, detail: error.message, hint: error.hint }
+function describe(
+  error: unknown,
+): Pick<Problem, 'code' | 'detail'> & { hint?: string | undefined; free?: number | undefined } {
+  if (error instanceof ClavigerError)
+    return { code: error.code, detail: error.message, hint: error.hint, free: error.free }
   const { code = '', statusCode = 500, validation, message } = error as Partial<FastifyError>
   if (FOREIGN_CODES[code]) return { code: FOREIGN_CODES[code] }
   if (validation) return { code: 'malformed-request', detail: message ?? '' }
@@ -41,6 +45,7 @@ export function sendProblem(reply: FastifyReply, error: unknown, state: State | 
   const problem = problemOf(error, state)
   if (problem.code === 'internal')
     process.stderr.write(`claviger-gate: ${(error as Error)?.stack ?? String(error)}\n`)
+  if (problem.free) reply.header('retry-after', Math.max(1, problem.free - Math.floor(Date.now() / 1000)))
   return reply
     .code(problem.status)
     .type('application/problem+json')

@@ -22,7 +22,7 @@ export function listenOnSerial(app: FastifyInstance, path: string, deviceId: str
     session.on('error', () => {})
     app.server.emit('connection', session)
   })
-  app.onDeviceState(state => link.announce({ state }))
+  app.onState(() => link.announce({ state: app.deviceState()! }))
   // Node starts the timers for slow requests when a server listens; this one may have nothing to listen on.
   if (!app.server.listening) app.server.emit('listening')
   const line = openSerialLine(path, {

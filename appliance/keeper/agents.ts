@@ -1,6 +1,7 @@
 /** Methods about agents: list, invite, enrol, revoke. */
 import { isOpen } from './admission.ts'
 import { EnrolmentError, invitedKey, issue, makeInvitation } from './enrolment.ts'
+import { logKeyOf } from './log-key.ts'
 import { addInvitation, enrolAgent, removeName } from './registry.ts'
 import type { AgentRow, Caller, Issued, Params, Results } from './rpc/messages.ts'
 import { operational, type Service } from './service.ts'
@@ -19,12 +20,12 @@ export function listAgents(service: Service): AgentRow[] {
 /** @throws RegistryError `agent-exists`, `unknown-key` */
 export async function invite(
   service: Service,
-  { name, role, keys, validFor }: Params<'invite'>,
+  { name, role, validFor }: Params<'invite'>,
 ): Promise<Results['invite']> {
   const { secret, certificate } = makeInvitation(service.vault.namespace, name)
   const since = service.now()
   const expires = since + validFor
-  await service.vault.update(addInvitation({ name, role, keys, certificate, since, expires }))
+  await service.vault.update(addInvitation({ name, role, certificate, since, expires }))
   return { name, secret, expires }
 }
 
@@ -38,7 +39,8 @@ export async function enrol(
   caller: Caller,
   { certificate, staff }: Params<'enrol'>,
 ): Promise<Issued> {
-  const { namespace, authority } = service.vault
+  const { namespace } = service.vault
+  const authority = service.vault.public('authority')
   const unlocked = operational(service)
   const invitation = unlocked.invitations.get(caller.issuer.name)
   if (!invitation || !authority) throw new EnrolmentError('invitation-refused')
@@ -48,11 +50,18 @@ export async function enrol(
   // The message that the pin is a part of must not live on in the registry.
   const pin = Uint8Array.from(caller.pin)
   await service.vault.update(enrolAgent(name, pin, service.now()), { put })
-  return issue(namespace, role, name, publicKey, { privateKey: unlocked.authority, certificate: authority })
+  return issue(
+    namespace,
+    role,
+    name,
+    publicKey,
+    { privateKey: unlocked.authority, certificate: authority },
+    logKeyOf(service.vault),
+  )
 }
 
 /**
- * Removes an agent with its unlock slot, or withdraws an invitation.
+ * Removes an agent with its grants and its unlock slot, or withdraws an invitation.
  *
  * @returns the pins whose connections must end
  * @throws RegistryError `unknown-name`, `last-administrator`

@@ -1,37 +1,116 @@
 /**
- * Opening a batch: for each item parse → decide → find the key → open. Every item has its own result, and every way in
- * which a ciphertext does not open gives the same code.
+ * Opening a batch, top to bottom: parse → decide → write the log → open → canaries → reveal. Every item has its own
+ * result, and every way in which a ciphertext does not open gives the same code.
  */
+import { hash } from 'node:crypto'
 import { ClavigerError, type ErrorCode } from '../../protocol/api/errors.ts'
+import type { EntryItem } from '../../protocol/audit/entry.ts'
 import { contextInfo } from '../../protocol/envelope/context.ts'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import { type OpenItem, openField, openFields } from '../../protocol/envelope/field.ts'
+import { isForbiddenField } from '../../protocol/envelope/forbidden.ts'
+import { encryptJwe, type Recipient } from '../../protocol/envelope/jwe.ts'
 import { parseToken } from '../../protocol/envelope/token.ts'
-import { decide } from './policy.ts'
-import type { SealedAgent } from './sealed-state.ts'
-import type { Unlocked } from './unlocked.ts'
+import { type Decision, decide, type PolicyClock } from './policy/decide.ts'
+import type { Usage } from './policy/usage.ts'
+import { reveal } from './reveal.ts'
+import type { Item, Opened } from './rpc/messages.ts'
+import { CANARY_BYTES, type SealedAgent } from './sealed-state.ts'
+import { hex, type Unlocked } from './unlocked.ts'
 
-/** What the caller sends: ciphertext, field, record of each item. */
-export type CipherItem = readonly [ciphertext: string, field: string, record: string]
+/** What a batch is decided by. */
+export interface Situation {
+  namespace: string
+  unlocked: Unlocked
+  agent: SealedAgent
+  usage: Usage
+  clock: PolicyClock
+}
 
-/**
- * Opens a batch for an agent.
- *
- * @returns for each item its plaintext, or the code of its refusal; plaintexts are the caller's to zero
- */
-export async function decrypt(
-  namespace: string,
-  unlocked: Unlocked,
-  agent: SealedAgent,
-  purpose: string,
-  items: readonly CipherItem[],
-): Promise<(Uint8Array | ErrorCode)[]> {
-  const prepared = items.map(item => prepare(namespace, unlocked, agent, purpose, item))
-  const ready = prepared.filter(item => typeof item !== 'string')
+/** An item after its decision: ready to open, or refused. */
+export interface Decided {
+  item: Item
+  /** `name@version`; empty for what is no token. */
+  key: string
+  /** Grant that allowed it. */
+  grant?: string
+  open?: OpenItem
+  code?: ErrorCode
+  /** ms of budget time at which there is room again. */
+  free?: number
+  /** A budget that is marked so was gone over. */
+  alarm?: boolean
+}
+
+/** Decides a batch, item by item; what is allowed counts against the budgets from then on. */
+export function decideItems(situation: Situation, purpose: string, items: readonly Item[]): Decided[] {
+  return items.map(item => decideItem(situation, purpose, item))
+}
+
+function decideItem(situation: Situation, purpose: string, item: Item): Decided {
+  const { namespace, unlocked, agent, usage, clock } = situation
+  const [ciphertext, field, record, mode, option] = item
+  let key = ''
+  try {
+    const token = parseToken(ciphertext)
+    key = `${token.key}@${token.version}`
+    const context = { namespace, key: token.key, field, record }
+    contextInfo(context)
+    if (isForbiddenField(field)) return { item, key, code: 'forbidden-field' }
+    const { name, role } = agent
+    const decision = decide(
+      { agent: name, role, key: token.key, field, purpose, reveal: mode, record },
+      { grants: unlocked.grants, usage },
+      clock,
+    )
+    if (decision.code !== undefined) return { item, key, ...refusalOf(decision) }
+    if (mode === 'forward' && !unlocked.recipients.has(String(option)))
+      return { item, key, code: 'unknown-recipient' }
+    usage.count(name, purpose, token.key, record, clock.budget)
+    const found = unlocked.keys.get(token.key)
+    const version = found?.versions.get(token.version)
+    const allowed = { item, key, grant: decision.grant }
+    if (found?.suite !== token.suite || !version) return allowed
+    return { ...allowed, open: { privateKey: version.privateKey, token, context } }
+  } catch (error) {
+    if (error instanceof ClavigerError) return { item, key, code: error.code }
+    throw error
+  }
+}
+
+function refusalOf(decision: Exclude<Decision, { grant: string }>): Pick<Decided, 'code' | 'free' | 'alarm'> {
+  if (decision.code !== 'over-budget') return { code: decision.code }
+  return { code: decision.code, free: decision.free, alarm: decision.alarm }
+}
+
+/** What the log tells of a batch: items of the same key, field, mode and fate together. */
+export function entryItems(decided: readonly Decided[]): EntryItem[] {
+  const groups = new Map<string, EntryItem>()
+  for (const { item, key, grant, code } of decided) {
+    const [, field, record, mode] = item
+    const name = `${key} ${mode} ${grant ?? ''} ${code ?? ''} ${field}`
+    const group = groups.get(name)
+    if (group) group.records.push(record)
+    else
+      groups.set(name, {
+        key,
+        field,
+        reveal: mode,
+        records: [record],
+        ...(grant ? { grant } : {}),
+        ...(code ? { code } : {}),
+      })
+  }
+  return [...groups.values()]
+}
+
+/** Plaintexts of a batch, or why there is none, in its order. They are the caller's to zero. */
+export async function openItems(decided: readonly Decided[]): Promise<(Uint8Array | ErrorCode)[]> {
+  const ready = decided.flatMap(({ open }) => open ?? [])
   const opened = ready.length === 1 ? [openOne(ready[0]!)] : await openFields(ready)
   let next = 0
-  return prepared.map(item => {
-    if (typeof item === 'string') return item
+  return decided.map(({ open, code }) => {
+    if (!open) return code ?? 'open-failed'
     const result = opened[next++]!
     return result instanceof Uint8Array ? result : result.code
   })
@@ -47,25 +126,47 @@ function openOne({ privateKey, token, context }: OpenItem): Uint8Array | OpenErr
   }
 }
 
-function prepare(
-  namespace: string,
-  unlocked: Unlocked,
-  agent: SealedAgent,
-  purpose: string,
-  [ciphertext, field, record]: CipherItem,
-): OpenItem | ErrorCode {
+/** By what a canary is known: its token is not told from any other before it was opened. */
+export function canaryDigest(token: string): Uint8Array {
+  return hash('sha256', token, 'buffer').subarray(0, CANARY_BYTES)
+}
+
+/** @returns whether one of those that opened is a canary; every token is hashed, so that none takes longer */
+export function hasCanary(
+  { canaries }: Unlocked,
+  decided: readonly Decided[],
+  opened: readonly (Uint8Array | ErrorCode)[],
+): boolean {
+  let found = false
+  for (const [i, { item }] of decided.entries()) {
+    const known = canaries.has(hex(canaryDigest(item[0])))
+    if (known && opened[i] instanceof Uint8Array) found = true
+  }
+  return found
+}
+
+/** Reduces a plaintext to what was asked for, and zeroes it unless that is all of it. */
+export function revealItem(
+  { recipients }: Unlocked,
+  { item, free }: Decided,
+  opened: Uint8Array | ErrorCode,
+  freeAt: (budgetTime: number) => number,
+): Opened {
+  const [, , , mode, option] = item
+  if (typeof opened === 'string') return free === undefined ? opened : [opened, freeAt(free)]
+  if (mode === 'full') return opened
   try {
-    const token = parseToken(ciphertext)
-    const context = { namespace, key: token.key, field, record }
-    contextInfo(context)
-    const refusal = decide({ agent, key: token.key, field, purpose })
-    if (refusal) return refusal
-    const key = unlocked.keys.get(token.key)
-    const version = key?.versions.get(token.version)
-    if (key?.suite !== token.suite || !version) return 'open-failed'
-    return { privateKey: version.privateKey, token, context }
+    if (mode === 'forward') return forward(opened, recipients.get(String(option))?.recipient)
+    if (mode === 'equals') return reveal(mode, opened, { candidate: String(option) })
+    return reveal(mode, opened, mode === 'mask' && option !== 0 ? { keep: Number(option) } : {})
   } catch (error) {
     if (error instanceof ClavigerError) return error.code
     throw error
+  } finally {
+    opened.fill(0)
   }
+}
+
+function forward(plaintext: Uint8Array, recipient: Recipient | undefined): Uint8Array | ErrorCode {
+  return recipient ? new Uint8Array(Buffer.from(encryptJwe(plaintext, recipient))) : 'unknown-recipient'
 }

@@ -66,8 +66,9 @@ export function issue(
   name: string,
   publicKey: KeyObject,
   authority: { privateKey: KeyObject; certificate: Uint8Array },
+  logKey: string,
 ): Issued {
   const issuer = { subject: authoritySubject(namespace), privateKey: authority.privateKey }
   const certificate = issueCertificate({ namespace, role, name }, publicKey, issuer)
-  return { certificate, authority: authority.certificate, name, namespace, role }
+  return { certificate, authority: authority.certificate, logKey, name, namespace, role }
 }

@@ -1,31 +1,40 @@
 /**
  * The keeper of one namespace: takes every decision, and does what it allowed.
  *
- * `handle` is the one way in: who is it → may this role do that in this state → do it. Changes wait for each other;
- * opening fields waits for nothing.
+ * `handle` is the one way in: who is it → may this role do that in this state → write it to the log → do it. Changes wait
+ * for each other; opening fields waits for the log alone.
  */
 import { EventEmitter } from 'node:events'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { admit, type RouteName, type Standing, type State } from '../../protocol/api/routes.ts'
 import type { Provision } from '../provision.ts'
+import { detailOf } from './actions.ts'
 import { issuersOf, type Situation, standingOf } from './admission.ts'
-import { enrol, invite, listAgents, revoke } from './agents.ts'
-import { decrypt } from './decrypt.ts'
-import { createKey, listKeys, rotateKey, showKey } from './keys.ts'
+import type { AuditLog } from './audit/log.ts'
+import { serveAudit } from './auditing.ts'
+import { Chronicle } from './chronicle.ts'
+import type { Clock } from './clock.ts'
+import { type Alarmed, open } from './opening.ts'
+import { type Call, perform } from './perform.ts'
+import { pinOf, Recorder } from './recorder.ts'
+import { Counters, report } from './report.ts'
 import type { Caller, EventParams, Method, Params, Results } from './rpc/messages.ts'
-import { agentOf, operational, type Service } from './service.ts'
-import { provisionDevice, unlockCost, unlockDevice } from './unlocking.ts'
+import type { Service } from './service.ts'
+import { readSettings } from './settings.ts'
+import { liftLockdown, unlockDevice } from './unlocking.ts'
 import type { Vault } from './vault.ts'
 
 /** What the keeper is given. */
 export interface KeeperOptions {
   vault: Vault
-  /** The card's `provision.json`; ignored once there is a keystore. */
+  log: AuditLog
+  /** What the log told when it was opened. */
+  chronicle: Chronicle
+  /** The first administrator of the namespace, from the card; ignored once there is a keystore. */
   provision: Provision | null
   /** The 32 bytes of the systemd credential `device-secret`. */
   deviceSecret: Uint8Array
-  /** Milliseconds since 1970. */
-  clock(): number
+  clock: Clock
 }
 
 type Events = { trust: [EventParams<'trust'>]; revoked: [EventParams<'revoked'>] }
@@ -34,37 +43,59 @@ type Events = { trust: [EventParams<'trust'>]; revoked: [EventParams<'revoked'>]
 const CHANGES: ReadonlySet<Method> = new Set([
   'provision',
   'unlock',
+  'liftLockdown',
   'createKey',
   'rotateKey',
+  'makeCanary',
   'invite',
   'enrol',
   'revoke',
+  'addGrant',
+  'removeGrant',
+  'addRecipient',
+  'removeRecipient',
+  'changeSettings',
+  'auditArchive',
 ])
 
 export class Keeper extends EventEmitter<Events> {
   readonly #service: Service
   readonly #vault: Vault
+  readonly #recorder: Recorder
+  readonly #counters = new Counters()
   #changes: Promise<unknown> = Promise.resolve()
+  /** Resolves when the budgets have been counted; decisions wait for it. */
+  #counted: Promise<void> | null = null
 
-  constructor({ clock, ...parts }: KeeperOptions) {
+  constructor({ clock, log, chronicle, ...parts }: KeeperOptions) {
     super()
-    this.#service = { ...parts, now: () => Math.floor(clock() / 1000) }
     this.#vault = parts.vault
+    this.#recorder = new Recorder(log, clock, chronicle)
+    this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
+    this.#service = { ...parts, recorder: this.#recorder, now: () => Math.floor(clock.wall() / 1000) }
+  }
+
+  get namespace(): string {
+    return this.#vault.namespace
   }
 
   get state(): State {
-    return this.#vault.state
+    const { state } = this.#vault
+    const isForgotten = state === 'locked' || state === 'operational'
+    return isForgotten && this.#recorder.chronicle.lockdown ? 'lockdown' : state
   }
 
   /** What the gate must know to let anybody in: see `EVENTS.trust`. */
   trust(): EventParams<'trust'> {
-    return { state: this.state, issuers: issuersOf(this.#situation()) }
+    return { namespace: this.namespace, state: this.state, issuers: issuersOf(this.#situation()) }
   }
 
   #situation(): Situation {
-    const { state, namespace, unlocked, authority } = this.#vault
+    const { namespace } = this.#vault
     const { provision, now } = this.#service
-    return { state, namespace, unlocked, authority, provision, now: now() }
+    const { state } = this
+    const unlocked = state === 'operational' ? this.#vault.unlocked : null
+    return { state, namespace, unlocked, authority: this.#vault.public('authority'), provision, now: now() }
   }
 
   /**
@@ -74,24 +105,36 @@ export class Keeper extends EventEmitter<Events> {
    */
   async handle<M extends Method>(method: M, caller: Caller, params: Params<M>): Promise<Results[M]> {
     const route = routeOf(method, params)
-    this.#admit(route, caller)
+    const refusal = this.#refusal(route, caller)
+    if (refusal) throw await this.#refused(caller, route, refusal)
     const wasUnlocked = this.#vault.unlocked !== null
     try {
-      // A change waits for those before it, which may have changed what its caller may do.
-      const serve = async () => this.#serve(method, caller, params as never, this.#admit(route, caller))
-      return (await (CHANGES.has(method) ? this.#change(serve) : serve())) as Results[M]
+      return (await (CHANGES.has(method)
+        ? this.#change(() => this.#serveAgain(method, route, caller, params as never))
+        : this.#serve(method, caller, params as never))) as Results[M]
     } finally {
       // What was under way when the vault was locked held on to its keys until now.
       if (wasUnlocked && !this.#vault.unlocked) this.#vault.collect()
     }
   }
 
-  /** @throws ClavigerError the refusal of a caller who may not use this route now */
-  #admit(route: RouteName, caller: Caller): Standing {
-    const standing = standingOf(caller, this.#situation())
-    const refusal = admit(route, standing, this.state)
-    if (refusal) throw new ClavigerError(refusal)
-    return standing!
+  #standing(caller: Caller): Standing | null {
+    return standingOf(caller, this.#situation())
+  }
+
+  #refusal(route: RouteName, caller: Caller): ReturnType<typeof admit> {
+    return admit(route, this.#standing(caller), this.state)
+  }
+
+  /** Writes a refusal of somebody to the log; that something is not possible now is no refusal of anybody. */
+  async #refused(
+    caller: Caller,
+    route: RouteName,
+    code: 'unknown-agent' | 'wrong-role' | 'wrong-state',
+  ): Promise<Error> {
+    const isKept = this.state !== 'unprovisioned' && this.state !== 'failed'
+    if (code !== 'wrong-state' && isKept) await this.#recorder.refused(caller, route, code)
+    return new ClavigerError(code)
   }
 
   /** Runs changes one after the other, each against the state that the one before left, then tells the gates. */
@@ -101,74 +144,197 @@ export class Keeper extends EventEmitter<Events> {
     return result.finally(() => this.emit('trust', this.trust()))
   }
 
-  #serve(
-    method: Method,
-    caller: Caller,
-    params: never,
-    standing: Standing,
-  ): Results[Method] | Promise<Results[Method]> {
-    const service = this.#service
+  /** A change waits for those before it, which may have changed what its caller may do. */
+  async #serveAgain(method: Method, route: RouteName, caller: Caller, params: never): Promise<unknown> {
+    const refusal = this.#refusal(route, caller)
+    if (refusal) throw await this.#refused(caller, route, refusal)
+    return this.#serve(method, caller, params)
+  }
+
+  async #serve(method: Method, caller: Caller, params: never): Promise<unknown> {
     switch (method) {
       case 'admit':
-        return { standing }
+        return { standing: this.#standing(caller) }
       case 'status':
-        return { state: this.state, namespace: this.#vault.namespace, reason: this.#vault.failure }
-      case 'provision':
-        return provisionDevice(service, params)
-      case 'unlockCost':
-        return unlockCost(service, caller, params, standing)
-      case 'unlock':
-        return unlockDevice(service, caller, params, standing).then(() => ({ state: this.state }))
-      case 'lock':
-        return this.#lock()
-      case 'listKeys':
-        return listKeys(service)
-      case 'showKey':
-        return showKey(service, params)
-      case 'createKey':
-        return createKey(service, params)
-      case 'rotateKey':
-        return rotateKey(service, params)
-      case 'listAgents':
-        return listAgents(service)
-      case 'invite':
-        return invite(service, params)
-      case 'enrol':
-        return enrol(service, caller, params)
-      case 'revoke':
-        return this.#revoke(params)
+        return { state: this.state, namespace: this.namespace, reason: this.#reason() }
       case 'decrypt':
         return this.#decrypt(caller, params)
-      default:
-        throw new ClavigerError('unknown-route')
+      case 'lock':
+        return this.#lock(caller)
+      case 'lockdown':
+        return this.#lockDown(caller, params)
+      case 'unlock':
+        return this.#unlock(caller, params)
+      case 'liftLockdown':
+        return this.#liftLockdown(caller, params)
+      case 'report':
+        return report(this.#service, this.#counters)
+      case 'auditCheckpoint':
+      case 'auditConsistency':
+      case 'auditInclusion':
+        return serveAudit(this.#service, method, params)
+    }
+    return this.#perform({ method, caller, params, standing: this.#standing(caller)!, index: 0 })
+  }
+
+  #reason(): string {
+    const { damage } = this.#recorder.log
+    return this.#vault.failure || (damage ? damage.message : '')
+  }
+
+  /** Writes, does, and writes if it did not work out. */
+  async #perform(call: Call): Promise<unknown> {
+    const { method, caller, params } = call
+    const detail = detailOf(method, params)
+    if (detail === null) return perform(this.#service, call)
+    const index = await this.#recorder.allowed(caller, method, detail)
+    const { generation } = this.#vault
+    try {
+      // Decisions must wait from before a new budget is seen until it has been counted.
+      const counting = method === 'addGrant' ? this.#holdDecisions() : null
+      const result = await perform(this.#service, { ...call, index }).finally(() => counting?.())
+      if (method === 'revoke') this.emit('revoked', { pins: result as Uint8Array[] })
+      if (method === 'provision') await this.#opened()
+      if (method === 'changeSettings') this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
+      if (this.#vault.generation > generation) await this.#wrote(caller)
+      return method === 'revoke' ? { revoked: (params as Params<'revoke'>).name } : result
+    } catch (error) {
+      await this.#recorder.failed(caller, method, error)
+      throw error
     }
   }
 
-  async #decrypt(caller: Caller, { purpose, items }: Params<'decrypt'>): Promise<Results['decrypt']> {
-    const unlocked = operational(this.#service)
-    const agent = agentOf(unlocked, caller)!
-    const opened = await decrypt(this.#vault.namespace, unlocked, agent, purpose, items)
-    if (this.#vault.unlocked) return opened
-    for (const value of opened) if (value instanceof Uint8Array) value.fill(0)
-    throw new ClavigerError('wrong-state')
+  /** Tells the log of the keystore's generation: one that is older is a copy that was put back. */
+  async #wrote(caller: Caller): Promise<void> {
+    await this.#recorder.told({
+      agent: caller.name,
+      role: caller.role,
+      action: 'keystore',
+      outcome: 'allowed',
+      detail: { generation: this.#vault.generation },
+    })
   }
 
-  /** Waits for nothing: a change that is under way becomes visible at the next unlock. */
-  #lock(): { state: State } {
-    this.#vault.lock()
-    this.emit('trust', this.trust())
+  /** @returns what lets decisions go on, once budgets that are new have been counted */
+  #holdDecisions(): () => void {
+    let release!: () => void
+    this.#counted = new Promise(resolve => {
+      release = resolve
+    })
+    return () => {
+      void this.#countBudgets().finally(() => {
+        this.#counted = null
+        release()
+      })
+    }
+  }
+
+  /** Reads the log again if there are budgets that nobody counted. */
+  async #countBudgets(): Promise<void> {
+    const grants = this.#vault.unlocked?.grants ?? []
+    const { chronicle, log } = this.#recorder
+    if (!chronicle.usage.watch(grants)) return
+    const counted = new Chronicle(grants, readSettings(this.#vault).tries)
+    await log.replay(entry => counted.replay(entry))
+    this.#recorder.chronicle = counted
+  }
+
+  /** The keys are there: the log can be signed, and budgets must be known before anything is decided. */
+  async #opened(): Promise<void> {
+    this.#recorder.log.setSigner(this.#vault.unlocked?.logKey ?? null)
+    await this.#countBudgets()
+  }
+
+  async #unlock(caller: Caller, params: Params<'unlock'>): Promise<{ state: State }> {
+    const factor = 'passphrase' in params ? 'passphrase' : 'pin'
+    await this.#try(caller, factor, () =>
+      unlockDevice(this.#service, caller, params, this.#standing(caller)!),
+    )
+    try {
+      const { generation } = this.#vault
+      const detail = { pin: pinOf(caller), generation }
+      await this.#opened()
+      await this.#recorder.allowed(caller, 'unlocked', detail)
+    } catch (error) {
+      this.#forget()
+      throw error
+    }
     return { state: this.state }
   }
 
-  async #revoke(params: Params<'revoke'>): Promise<{ revoked: string }> {
-    const pins = await revoke(this.#service, params)
-    this.emit('revoked', { pins })
-    return { revoked: params.name }
+  async #liftLockdown(caller: Caller, params: Params<'liftLockdown'>): Promise<{ state: State }> {
+    await this.#try(caller, 'passphrase', () => liftLockdown(this.#service, caller, params))
+    await this.#recorder.allowed(caller, 'unlocked', {
+      pin: pinOf(caller),
+      generation: this.#vault.generation,
+    })
+    await this.#recorder.allowed(caller, 'liftLockdown')
+    return { state: this.state }
+  }
+
+  /** Writes a try with a secret before it is checked, so that a power cut gives none back. */
+  async #try(caller: Caller, factor: string, attempt: () => Promise<void>): Promise<void> {
+    this.#recorder.mayTry(caller)
+    await this.#recorder.allowed(caller, 'unlock', { factor, pin: pinOf(caller) })
+    try {
+      await attempt()
+    } catch (error) {
+      await this.#recorder.failed(caller, 'unlock', error)
+      throw error
+    }
+  }
+
+  async #decrypt(caller: Caller, params: Params<'decrypt'>): Promise<Results['decrypt']> {
+    if (this.#counted) await this.#counted
+    const { result, alarm } = await open(this.#service, caller, params, this.#counters)
+    if (alarm) this.#trip(alarm, caller)
+    return result()
+  }
+
+  #trip({ what, why }: Alarmed, { name, role }: Caller): void {
+    this.#lockdownNow()
+    void this.#recorder.told({
+      agent: name,
+      role,
+      action: 'lockdown',
+      outcome: 'allowed',
+      code: what,
+      reason: why,
+    })
+  }
+
+  /** Waits for nothing: a change that is under way becomes visible at the next unlock. */
+  async #lock(caller: Caller): Promise<{ state: State }> {
+    this.#forget()
+    await this.#recorder.told({ agent: caller.name, role: caller.role, action: 'lock', outcome: 'allowed' })
+    return { state: this.state }
+  }
+
+  async #lockDown(caller: Caller, { reason }: Params<'lockdown'>): Promise<{ state: State }> {
+    const { name, role } = caller
+    this.#lockdownNow()
+    const why = reason || `by ${name}`
+    await this.#recorder.told({ agent: name, role, action: 'lockdown', outcome: 'allowed', reason: why })
+    return { state: this.state }
+  }
+
+  #lockdownNow(): void {
+    this.#recorder.chronicle.lockDown()
+    this.#forget()
+  }
+
+  /** Forgets every key and tells the gates, before anything else happens. */
+  #forget(): void {
+    this.#recorder.log.setSigner(null)
+    this.#vault.lock()
+    this.emit('trust', this.trust())
   }
 }
 
 /** The route that a method serves: who may call it, and when. */
 function routeOf<M extends Method>(method: M, params: Params<M>): RouteName {
   if (method === 'admit') return (params as Params<'admit'>).route
-  return method === 'unlockCost' ? 'unlock' : (method as RouteName)
+  if (method === 'report') return (params as Params<'report'>).route
+  if (method === 'unlockCost') return (params as Params<'unlockCost'>).route
+  return method as RouteName
 }

@@ -1,6 +1,11 @@
 /** Methods about keys: list, show, create, rotate. Only public halves are answered. */
+
+import { sealField } from '../../protocol/envelope/field.ts'
+import { ForbiddenFieldError, isForbiddenField } from '../../protocol/envelope/forbidden.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
-import { addKey, addVersion, unknownKey } from './registry.ts'
+import { parsePublicKey } from '../../protocol/envelope/token.ts'
+import { canaryDigest } from './decrypt.ts'
+import { addCanary, addKey, addVersion, unknownKey } from './registry.ts'
 import type { KeyRow, Params } from './rpc/messages.ts'
 import { operational, type Service } from './service.ts'
 import { type Key, keyRow } from './unlocked.ts'
@@ -26,6 +31,18 @@ export async function rotateKey(service: Service, { key: name }: Params<'rotateK
   const { pkcs8 } = generatePrivateKey(find(service, name).suite)
   await service.vault.update(addVersion(name, pkcs8, service.now())).finally(() => pkcs8.fill(0))
   return keyRow(find(service, name))
+}
+
+/** A token under the current version that is told from others only by its digest in the registry. */
+export async function makeCanary(
+  service: Service,
+  { key, field, record, value }: Params<'makeCanary'>,
+): Promise<{ token: string }> {
+  if (isForbiddenField(field)) throw new ForbiddenFieldError(field)
+  const current = [...find(service, key).versions.values()].at(-1)!
+  const token = sealField(parsePublicKey(current.publicKey), { field, record }, Buffer.from(value))
+  await service.vault.update(addCanary(canaryDigest(token)))
+  return { token }
 }
 
 function find(service: Service, name: string): Key {

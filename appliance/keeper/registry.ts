@@ -1,9 +1,10 @@
 /** Changes of the sealed state as functions: each takes the state and returns what to keep, or throws. */
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
-import type { SealedAgent, SealedInvitation, SealedState } from './sealed-state.ts'
+import type { Grant } from './policy/grant.ts'
+import type { SealedAgent, SealedInvitation, SealedRecipient, SealedState } from './sealed-state.ts'
 
-/** A change that was refused: `key-exists`, `unknown-key`, `agent-exists`, `unknown-name`, `last-administrator`. */
+/** A change that was refused, such as `key-exists`, `unknown-key`, `agent-exists`, `unknown-name`. */
 export class RegistryError extends ClavigerError {}
 
 /** A change of the state: no clock, no randomness, no file in it. */
@@ -47,17 +48,16 @@ export function addInvitation(invitation: SealedInvitation): Change {
       throw new RegistryError('agent-exists', `${name} is enrolled or invited already`, {
         hint: `revoke ${name} first, or choose another name`,
       })
-    for (const key of invitation.keys) if (!state.keys.some(({ name }) => name === key)) throw unknownKey(key)
     return { ...state, invitations: [...invitations, invitation] }
   }
 }
 
-/** Turns an invitation into an agent with the same name, role and keys. */
+/** Turns an invitation into an agent with the same name and role. */
 export function enrolAgent(name: string, pin: Uint8Array, now: number): Change {
   return state => {
     const invitation = state.invitations.find(other => other.name === name && other.expires > now)
     if (!invitation) throw new RegistryError('invitation-refused')
-    const agent: SealedAgent = { name, role: invitation.role, keys: invitation.keys, pin, since: now }
+    const agent: SealedAgent = { name, role: invitation.role, pin, since: now }
     if (state.agents.some(other => Buffer.compare(other.pin, pin) === 0))
       throw new RegistryError('agent-exists', 'the key of this certificate belongs to another agent')
     return {
@@ -68,7 +68,7 @@ export function enrolAgent(name: string, pin: Uint8Array, now: number): Change {
   }
 }
 
-/** Removes an agent or withdraws an invitation. */
+/** Removes an agent with its grants, or withdraws an invitation. */
 export function removeName(name: string): Change {
   return state => {
     const agents = state.agents.filter(agent => agent.name !== name)
@@ -79,6 +79,58 @@ export function removeName(name: string): Change {
       throw new RegistryError('last-administrator', 'the last administrator cannot be revoked', {
         hint: 'invite and enrol another administrator first',
       })
-    return { ...state, agents, invitations }
+    const grants = state.grants.filter(({ agent }) => agent !== name)
+    return { ...state, agents, invitations, grants }
   }
+}
+
+/** Adds a grant for somebody who is enrolled or invited. */
+export function addGrant(grant: Omit<Grant, 'id'>, id: string): Change {
+  return state => {
+    const people = [...state.agents, ...state.invitations]
+    const agent = people.find(({ name }) => name === grant.agent)
+    if (!agent) throw new RegistryError('unknown-name', `nobody named ${grant.agent} is enrolled or invited`)
+    if (agent.role !== 'operator')
+      throw new RegistryError('wrong-role', `${grant.agent} is ${agent.role}, and only operators open fields`)
+    if (!state.keys.some(({ name }) => name === grant.key)) throw unknownKey(grant.key)
+    return { ...state, grants: [...state.grants, { ...grant, id }] }
+  }
+}
+
+export function removeGrant(id: string): Change {
+  return state => {
+    const grants = state.grants.filter(grant => grant.id !== id)
+    if (grants.length === state.grants.length)
+      throw new RegistryError('unknown-grant', `there is no grant ${id}`, {
+        hint: 'claviger admin grant list shows them',
+      })
+    return { ...state, grants }
+  }
+}
+
+export function addRecipient(recipient: SealedRecipient): Change {
+  return state => {
+    if (state.recipients.some(({ name }) => name === recipient.name))
+      throw new RegistryError('recipient-exists', `there is a recipient ${recipient.name} already`, {
+        hint: 'remove it first, or choose another name',
+      })
+    return { ...state, recipients: [...state.recipients, recipient] }
+  }
+}
+
+export function removeRecipient(name: string): Change {
+  return state => {
+    const recipients = state.recipients.filter(recipient => recipient.name !== name)
+    if (recipients.length === state.recipients.length) throw unknownRecipient(name)
+    return { ...state, recipients }
+  }
+}
+
+export function unknownRecipient(name: string): RegistryError {
+  return new RegistryError('unknown-recipient', `there is no recipient ${name}`)
+}
+
+/** @param digest - as `canaryDigest` gives it */
+export function addCanary(digest: Uint8Array): Change {
+  return state => ({ ...state, canaries: [...state.canaries, digest] })
 }

@@ -6,8 +6,9 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import { ROLES } from '../../protocol/api/routes.ts'
 import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 import { isName } from '../../protocol/envelope/context.ts'
-import { bytes, integer, list, map, type Of, type Shape, word } from '../ipc/shape.ts'
+import { bytes, integer, list, map, type Of, type Shape, text, word } from '../ipc/shape.ts'
 import { KeystoreError } from './keystore/errors.ts'
+import { Grant, MAX_GRANTS } from './policy/grant.ts'
 
 const name: Shape<string> = (value): value is string => isName(value)
 const role = word(...ROLES)
@@ -24,8 +25,6 @@ export type SealedKey = Of<typeof SealedKey>
 const SealedAgent = map({
   name,
   role,
-  /** Keys that an operator may open with. */
-  keys: list(name, 64),
   /** SHA-256 of its SubjectPublicKeyInfo. */
   pin: bytes(32, 32),
   since: integer(),
@@ -35,7 +34,6 @@ export type SealedAgent = Of<typeof SealedAgent>
 const SealedInvitation = map({
   name,
   role,
-  keys: list(name, 64),
   /** The certificate that the invited machine's chain ends in, DER. */
   certificate: bytes(4096, 1),
   since: integer(),
@@ -43,24 +41,43 @@ const SealedInvitation = map({
 })
 export type SealedInvitation = Of<typeof SealedInvitation>
 
+const SealedRecipient = map({
+  name,
+  /** Its public key as a JSON text (RFC 7517). */
+  jwk: text(8192),
+  since: integer(),
+})
+export type SealedRecipient = Of<typeof SealedRecipient>
+
+/** Bytes of the digest by which a canary is known. */
+export const CANARY_BYTES = 16
+
+/** The form of the state that this release reads and writes. */
+export const STATE_FORMAT = 2
+
 const SealedState = map({
-  format: integer(1),
+  format: (value): value is typeof STATE_FORMAT => value === STATE_FORMAT,
   /** Private key of the enrolment authority, PKCS#8 DER. */
   authority: privateKey,
+  /** Private key that signs the checkpoints of the audit log, PKCS#8 DER. */
+  log: privateKey,
   keys: list(SealedKey, 256),
   agents: list(SealedAgent, 1024),
   invitations: list(SealedInvitation, 1023),
+  grants: list(Grant, MAX_GRANTS),
+  recipients: list(SealedRecipient, 256),
+  /** Digests of the tokens that trip lockdown. */
+  canaries: list(bytes(CANARY_BYTES, CANARY_BYTES), 10_000),
 })
 export type SealedState = Of<typeof SealedState>
 
 /**
- * @throws ClavigerError `too-large` when there are more keys, versions, agents or invitations than {@link decodeState}
- * takes: what cannot be read again must not be written
+ * @throws ClavigerError `too-large` when there is more of anything than {@link decodeState} takes: what cannot be read again must not be written
  */
 export function encodeState(state: SealedState): Uint8Array {
   if (!SealedState(state))
     throw new ClavigerError('too-large', 'the keystore is full', {
-      hint: 'it holds 256 keys of 1,024 versions each, 1,024 agents and 1,023 open invitations',
+      hint: 'it holds 256 keys of 1,024 versions each, 1,024 agents, 1,024 grants, 256 recipients and 10,000 canaries',
     })
   return encodeCbor(state as unknown as Cbor)
 }
@@ -79,6 +96,6 @@ export function decodeState(state: Uint8Array): SealedState {
 
 /** Zeroes every private key in a decoded state. */
 export function wipeState(state: SealedState): void {
-  state.authority.fill(0)
+  for (const key of [state.authority, state.log]) key.fill(0)
   for (const key of state.keys) for (const { pkcs8 } of key.versions) pkcs8.fill(0)
 }

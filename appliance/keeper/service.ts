@@ -1,6 +1,7 @@
 /** What the keeper's methods stand on. */
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { Provision } from '../provision.ts'
+import type { Recorder } from './recorder.ts'
 import type { Caller } from './rpc/messages.ts'
 import type { SealedAgent } from './sealed-state.ts'
 import { hex, type Unlocked } from './unlocked.ts'
@@ -9,7 +10,8 @@ import type { Vault } from './vault.ts'
 /** The keeper, as far as a method needs it. */
 export interface Service {
   vault: Vault
-  /** The card's `provision.json`; ignored once there is a keystore. */
+  recorder: Recorder
+  /** The first administrator of the namespace, from the card; ignored once there is a keystore. */
   provision: Provision | null
   /** The 32 bytes of the systemd credential `device-secret`. */
   deviceSecret: Uint8Array
@@ -18,8 +20,8 @@ export interface Service {
 }
 
 /** @throws ClavigerError `wrong-state`: the device was locked after the request was admitted */
-export function operational({ vault }: Service): Unlocked {
-  if (!vault.unlocked) throw new ClavigerError('wrong-state')
+export function operational({ vault, recorder }: Service): Unlocked {
+  if (!vault.unlocked || recorder.chronicle.lockdown) throw new ClavigerError('wrong-state')
   return vault.unlocked
 }
 

@@ -1,10 +1,12 @@
 /** What the keeper holds while operational: keys as KeyObjects in OpenSSL's secure heap, and the registry. */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { checkRecipient, type Recipient } from '../../protocol/envelope/jwe.ts'
 import { type FieldPrivateKey, importPrivateKey, publicKeyOf } from '../../protocol/envelope/keys.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { formatPublicKey } from '../../protocol/envelope/token.ts'
+import type { Grant } from './policy/grant.ts'
 import type { KeyRow } from './rpc/messages.ts'
-import type { SealedAgent, SealedInvitation, SealedState } from './sealed-state.ts'
+import type { SealedAgent, SealedInvitation, SealedRecipient, SealedState } from './sealed-state.ts'
 
 /** One version of a key, ready to open with. */
 export interface KeyVersion {
@@ -23,6 +25,11 @@ export interface Key {
   versions: Map<number, KeyVersion>
 }
 
+/** A recipient, ready to encrypt to. */
+export interface UnlockedRecipient extends SealedRecipient {
+  recipient: Recipient
+}
+
 /** Lookups over one opened state. Never changed in place: each save makes a new one. */
 export interface Unlocked {
   authority: KeyObject
@@ -30,13 +37,19 @@ export interface Unlocked {
   /** By the pin of their public key, hex. */
   agents: Map<string, SealedAgent>
   invitations: Map<string, SealedInvitation>
+  grants: readonly Grant[]
+  recipients: Map<string, UnlockedRecipient>
+  /** Digests of the canaries, hex. */
+  canaries: Set<string>
+  /** What signs the checkpoints of the audit log, Ed25519. */
+  logKey: KeyObject
 }
 
 /** Threads of the pool that may work with one key at the same time: libuv reads the same variable. */
 const LANES = Number(process.env.UV_THREADPOOL_SIZE ?? 1)
 
-/** Pins as map keys. */
-export const hex = (pin: Uint8Array): string => Buffer.from(pin).toString('hex')
+/** Pins and digests as map keys. */
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
 /**
  * Imports every key of a state. The state itself can be wiped afterwards.
@@ -63,14 +76,23 @@ export function unlock(namespace: string, state: SealedState, previous: Unlocked
     keys.set(name, { name, suite, versions: new Map(imported) })
   }
   return {
-    authority: previous?.authority ?? importAuthority(state.authority),
+    authority: previous?.authority ?? importPkcs8(state.authority),
+    logKey: previous?.logKey ?? importPkcs8(state.log),
     keys,
     agents: new Map(state.agents.map(agent => [hex(agent.pin), agent])),
     invitations: new Map(state.invitations.map(invitation => [invitation.name, invitation])),
+    grants: state.grants,
+    recipients: new Map(
+      state.recipients.map(sealed => [
+        sealed.name,
+        { ...sealed, recipient: checkRecipient(JSON.parse(sealed.jwk)) },
+      ]),
+    ),
+    canaries: new Set(state.canaries.map(hex)),
   }
 }
 
-function importAuthority(pkcs8: Uint8Array): KeyObject {
+function importPkcs8(pkcs8: Uint8Array): KeyObject {
   const key = Buffer.from(pkcs8.buffer, pkcs8.byteOffset, pkcs8.length)
   return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
 }

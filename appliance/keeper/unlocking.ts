@@ -1,11 +1,13 @@
 /** Methods that make and open the keystore: provision, unlock, and how what is typed for a slot must be stretched. */
+import { generateKeyPairSync } from 'node:crypto'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { Standing } from '../../protocol/api/routes.ts'
 import { issue, makeAuthority } from './enrolment.ts'
 import type { Factor, NewFactor } from './keystore/factors.ts'
 import type { NewSlot } from './keystore/slots.ts'
+import { logKeyOf } from './log-key.ts'
 import type { Caller, Issued, NewTyped, Params, Results } from './rpc/messages.ts'
-import type { SealedAgent } from './sealed-state.ts'
+import { type SealedAgent, type SealedState, STATE_FORMAT } from './sealed-state.ts'
 import { agentOf, operational, type Service } from './service.ts'
 import { hex } from './unlocked.ts'
 
@@ -32,14 +34,28 @@ export async function provisionDevice(
   const agent: SealedAgent = {
     name: subject.name,
     role: 'administrator',
-    keys: [],
     pin,
     since: service.now(),
   }
   const slot: NewSlot = { id: ADMIN_SLOT, kind: 'passphrase', factors: [newTyped('passphrase', passphrase)] }
-  const state = { format: 1, authority: authority.pkcs8, keys: [], agents: [agent], invitations: [] }
-  await vault.create(slot, authority.certificate, state)
-  return issue(namespace, 'administrator', agent.name, publicKey, authority)
+  const log = generateKeyPairSync('ed25519')
+  const state: SealedState = {
+    format: STATE_FORMAT,
+    authority: authority.pkcs8,
+    log: log.privateKey.export({ type: 'pkcs8', format: 'der' }),
+    keys: [],
+    agents: [agent],
+    invitations: [],
+    grants: [],
+    recipients: [],
+    canaries: [],
+  }
+  const publicPart = {
+    authority: authority.certificate,
+    log: log.publicKey.export({ type: 'spki', format: 'der' }),
+  }
+  await vault.create(slot, publicPart, state)
+  return issue(namespace, 'administrator', agent.name, publicKey, authority, logKeyOf(vault))
 }
 
 /** @throws UnlockError `unlock-refused`, `slot-destroyed`; ClavigerError `unknown-agent` for one who was revoked */
@@ -57,6 +73,24 @@ export async function unlockDevice(
   if (agentOf(operational(service), caller)) return
   service.vault.lock()
   throw new ClavigerError('unknown-agent')
+}
+
+/**
+ * Checks the administrator's passphrase, and leaves the device locked.
+ *
+ * @throws as {@link unlockDevice}
+ */
+export async function liftLockdown(
+  { vault }: Service,
+  caller: Caller,
+  { passphrase }: Params<'liftLockdown'>,
+): Promise<void> {
+  try {
+    await vault.unlock(ADMIN_SLOT, [{ type: 'passphrase', output: passphrase }])
+    if (agentOf(vault.unlocked!, caller)?.role !== 'administrator') throw new ClavigerError('unknown-agent')
+  } finally {
+    vault.lock()
+  }
 }
 
 /** What the gate must know to stretch what the caller types. */

@@ -7,15 +7,22 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { State } from '../../protocol/api/routes.ts'
 import { KeystoreError } from './keystore/errors.ts'
 import type { Argon2Parameters, Factor } from './keystore/factors.ts'
-import { Keystore, type SlotChanges } from './keystore/keystore.ts'
+import { type HeaderChanges, Keystore } from './keystore/keystore.ts'
 import type { KeystorePlace } from './keystore/place.ts'
 import type { NewSlot } from './keystore/slots.ts'
 import type { Change } from './registry.ts'
 import { decodeState, encodeState, type SealedState, wipeState } from './sealed-state.ts'
 import { type Unlocked, unlock } from './unlocked.ts'
 
-/** Name of the authority's certificate in the public part of the header. */
-const AUTHORITY = 'authority'
+/** What stands in the public part of the header, readable while locked. */
+export interface PublicPart {
+  /** Certificate of the enrolment authority, DER. */
+  authority: Uint8Array
+  /** Public key of the audit log, SubjectPublicKeyInfo DER. */
+  log: Uint8Array
+  /** Settings of the namespace, CBOR; the defaults where it is missing. */
+  settings?: Uint8Array
+}
 
 /** Where the vault is. */
 export interface VaultPlace extends KeystorePlace {
@@ -53,6 +60,19 @@ export class Vault {
     return vault
   }
 
+  /**
+   * Refuses a keystore that is older than the log has seen: a copy that was put back, before a change that somebody
+   * wants undone.
+   *
+   * @param least - the highest generation in the log
+   */
+  expectGeneration(least: number): void {
+    if (this.#failure || this.generation >= least) return
+    const found =
+      this.generation === 0 ? 'there is no keystore' : `the keystore is generation ${this.generation}`
+    this.#failure = `${found}, but the log has seen generation ${least}; put the newest copy back, or start the key process with --accept-generation ${this.namespace}=${this.generation}, which undoes what came after`
+  }
+
   get namespace(): string {
     return this.#place.namespace
   }
@@ -72,13 +92,18 @@ export class Vault {
     return this.#unlocked
   }
 
-  /** Certificate of the enrolment authority, DER; readable while locked. */
-  get authority(): Uint8Array | undefined {
-    return this.#keystore?.public.get(AUTHORITY)
+  /** Generation of the file; 0 where there is none. */
+  get generation(): number {
+    return this.#keystore?.generation ?? 0
+  }
+
+  /** An entry of the header that is readable while locked. */
+  public(name: keyof PublicPart): Uint8Array | undefined {
+    return this.#keystore?.public.get(name)
   }
 
   /** Makes the keystore. `state` is wiped. */
-  async create(slot: NewSlot, authority: Uint8Array, state: SealedState): Promise<void> {
+  async create(slot: NewSlot, publicPart: PublicPart, state: SealedState): Promise<void> {
     const locks = this.#locks
     let bytes: Uint8Array | undefined
     try {
@@ -87,7 +112,7 @@ export class Vault {
       this.#keystore = await Keystore.create(this.#place, {
         state: bytes,
         slots: [slot],
-        public: new Map([[AUTHORITY, authority]]),
+        public: new Map(Object.entries(publicPart)),
       })
       if (this.#locks === locks) this.#unlocked = unlocked
       else this.#keystore.lock()
@@ -138,7 +163,7 @@ export class Vault {
    *
    * @throws what the change throws, and as `Keystore.update`
    */
-  async update(change: Change, slots: SlotChanges = {}): Promise<void> {
+  async update(change: Change, header: HeaderChanges = {}): Promise<void> {
     const locks = this.#locks
     let next: Unlocked | null = null
     try {
@@ -151,7 +176,7 @@ export class Vault {
         } finally {
           wipeState(state)
         }
-      }, slots)
+      }, header)
       if (this.#locks === locks) this.#unlocked = next
     } finally {
       next = null

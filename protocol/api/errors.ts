@@ -79,6 +79,8 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 export interface ErrorOptionsWithHint extends ErrorOptions {
   /** The next step for the reader, in one sentence without a capital or a full stop. */
   hint?: string
+  /** When to try again, seconds since 1970. */
+  free?: number
 }
 
 /**
@@ -88,11 +90,14 @@ export interface ErrorOptionsWithHint extends ErrorOptions {
 export class ClavigerError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
+  /** When to try again, seconds since 1970. */
+  readonly free: number | undefined
 
   constructor(code: ErrorCode, message: string = ERRORS[code].title, options: ErrorOptionsWithHint = {}) {
     super(message, options)
     this.name = new.target.name
     this.code = code
     this.hint = options.hint
+    this.free = options.free
   }
 }

@@ -281,6 +281,19 @@ export type RouteName = keyof typeof ROUTES
 export const REVEALS = ['full', 'last4', 'mask', 'equals', 'forward'] as const
 export type Reveal = (typeof REVEALS)[number]
 
+/** Windows of a budget; a month is 30 days. */
+export const WINDOWS = ['minute', 'hour', 'day', 'month'] as const
+
+/** What an alarm can be about. */
+export const ALARMS = [
+  'lockdown',
+  'canary',
+  'budget',
+  'log-nearly-full',
+  'log-damaged',
+  'temperature',
+] as const
+
 /** Largest body that any route accepts, in bytes. */
 export const MAX_BODY = 1_048_576
 

@@ -92,7 +92,7 @@ async function opening(t: Test, { admin, till, appliance }: House): Promise<void
   const token = seal(PLACE, CARD)
 
   t.test('When a field was sealed for a place, then an operator with a grant reads it there', async t => {
-    t.same(await till.decrypt(one(token)), { results: [{ value: CARD }] })
+    t.match(await till.decrypt(one(token)), { results: [{ value: CARD }] })
   })
 
   t.test('When it is asked for at another place, then it does not open', async t => {
@@ -101,7 +101,7 @@ async function opening(t: Test, { admin, till, appliance }: House): Promise<void
       { ...PLACE, record: '' },
       { ...PLACE, field: 'card.holder' },
     ])
-      t.same(await till.decrypt(one(token, context)), { results: [{ error: { code: 'open-failed' } }] })
+      t.match(await till.decrypt(one(token, context)), { results: [{ error: { code: 'open-failed' } }] })
   })
 
   t.test('Whichever suite a key has, its fields open', async t => {
@@ -113,7 +113,7 @@ async function opening(t: Test, { admin, till, appliance }: House): Promise<void
       const agent = await appliance.connect(profile)
       const sealed = sealer(key.versions[0]!.publicKey)(PLACE, `${CARD} by ${suite}`)
       t.ok(sealed.startsWith(`clv1.${suite}.${name}.1.`))
-      t.same(await agent.decrypt(one(sealed)), { results: [{ value: `${CARD} by ${suite}` }] })
+      t.match(await agent.decrypt(one(sealed)), { results: [{ value: `${CARD} by ${suite}` }] })
     }
   })
 
@@ -157,7 +157,7 @@ async function opening(t: Test, { admin, till, appliance }: House): Promise<void
     ]
     const items = rows.map(([ref, ciphertext, , extra]) => ({ ciphertext, context: PLACE, ref, ...extra }))
     const noRef = { ciphertext: token, context: PLACE }
-    t.same(await till.decrypt({ purpose: 'ship', reason: 'labels', items: [...items, noRef] }), {
+    t.match(await till.decrypt({ purpose: 'ship', reason: 'labels', items: [...items, noRef] }), {
       results: [...rows.map(([ref, , result]) => ({ ref, ...result })), value],
     })
   })
@@ -172,7 +172,7 @@ async function opening(t: Test, { admin, till, appliance }: House): Promise<void
     t.ok(fresh.startsWith('clv1.x.orders.2.'))
     const moved = fresh.replace('.orders.2.', '.orders.1.')
     const items = [token, fresh, moved].map(ciphertext => ({ ciphertext, context: PLACE }))
-    t.same(await till.decrypt({ purpose: 'ship', items }), {
+    t.match(await till.decrypt({ purpose: 'ship', items }), {
       results: [{ value: CARD }, { value: 'new' }, { error: { code: 'open-failed' } }],
     })
   })
@@ -309,7 +309,7 @@ async function rights(t: Test, { appliance, admin, ask, wire }: House): Promise<
     async t => {
       const profile = await appliance.enrol('till-2', 'operator', ['orders'])
       const client = await appliance.connect(profile, { retryFor: 0 })
-      t.same(await client.decrypt(one(token)), { results: [{ value: CARD }] })
+      t.match(await client.decrypt(one(token)), { results: [{ value: CARD }] })
       const open = await secure(await wire.open(), profile)
       t.equal((await askOn(open)).status, 200)
       const died = new Promise(resolve => open.once('close', resolve))
@@ -404,7 +404,7 @@ async function locking(t: Test, house: House): Promise<void> {
 function bodyOf(name: RouteName): { body?: string } {
   const bodies: Partial<Record<RouteName, object>> = {
     createKey: { name: 'more', suite: 'x' },
-    invite: { name: 'more', role: 'auditor', keys: [], validFor: 3600 },
+    invite: { name: 'more', role: 'auditor', validFor: 3600 },
     enrol: {},
     decrypt: one('x'),
   }

@@ -12,12 +12,25 @@ import { type ConnectOptions, connectProfile, enrol, provision } from '../../hos
 import type { Profile } from '../../host-agent/client/profile.ts'
 import { openWire, type Wire } from '../../host-agent/client/wire.ts'
 import type { Role } from '../../protocol/api/routes.ts'
+import type { GrantBody } from '../../protocol/api/schemas.ts'
 import { fromBase64url } from '../../protocol/bytes.ts'
 import type { Invitation } from '../../protocol/identity/invitation.ts'
 import { bareNode } from './environment.ts'
 
 export const PASSPHRASE = 'correct horse battery staple'
 export const PIN = '246810'
+
+/** What tests ask for. */
+export const PURPOSES = ['charge', 'ship', 'contact', 'test']
+
+/** A grant for everything, for ever. */
+export const WIDE: Omit<GrantBody, 'agent' | 'key'> = {
+  fields: ['*'],
+  purposes: PURPOSES,
+  reveal: ['full', 'forward'],
+  budgets: [],
+  hours: null,
+}
 
 /** A directory for one test; its path is short, because UNIX socket paths must be. */
 export async function temporaryDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
@@ -61,9 +74,9 @@ export class TestAppliance {
     return (this.#options.open ?? openWire)(this.addresses[0]!)
   }
 
-  async invite(name: string, role: Role, keys: string[] = []): Promise<Invitation> {
+  async invite(name: string, role: Role): Promise<Invitation> {
     const admin = await this.connect(this.admin)
-    const { secret, expires } = await admin.invite({ name, role, keys, validFor: 3600 })
+    const { secret, expires } = await admin.invite({ name, role, validFor: 3600 })
     return {
       addresses: this.addresses,
       device: fromBase64url(this.admin.device)!,
@@ -75,8 +88,11 @@ export class TestAppliance {
     }
   }
 
+  /** Enrols an agent that may see everything under these keys, for each of {@link PURPOSES}. */
   async enrol(name: string, role: Role, keys: string[] = [], pin?: string): Promise<Profile> {
-    const invitation = await this.invite(name, role, keys)
+    const invitation = await this.invite(name, role)
+    const admin = await this.connect(this.admin)
+    for (const key of keys) await admin.addGrant({ ...WIDE, agent: name, key })
     return enrol({ invitation, ...(pin ? { pin } : {}) }, this.#options)
   }
 
@@ -120,7 +136,9 @@ export async function startProcesses(
   const started = performance.now()
   const args = ['--data', data, '--lan', lan, ...(serial ? ['--serial', serial] : [])]
   const cost = fullCost ? [] : ['--argon2-memory', '64']
-  const child = spawn(...bareNode(MAIN, ...args, ...cost), { stdio: ['ignore', 'pipe', 'pipe'] })
+  // All of a test's callers share one address.
+  const free = ['--free-refusals', '100000']
+  const child = spawn(...bareNode(MAIN, ...args, ...cost, ...free), { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: string[] = []
   const waiting = new Set<{ pattern: RegExp; resolve(line: string): void }>()
   for (const stream of [child.stdout, child.stderr])

@@ -6,12 +6,14 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../appliance/gate/app.ts'
 import { loadDeviceIdentity } from '../../appliance/gate/identity.ts'
-import { Keeper } from '../../appliance/keeper/keeper.ts'
+import { systemClock } from '../../appliance/keeper/clock.ts'
+import { Device } from '../../appliance/keeper/device.ts'
+import type { Keeper } from '../../appliance/keeper/keeper.ts'
 import { COST_FLOOR } from '../../appliance/keeper/keystore/factors.ts'
-import { directoryStorage, type Storage } from '../../appliance/keeper/keystore/storage.ts'
+import type { Storage } from '../../appliance/keeper/keystore/storage.ts'
 import { KeeperClient } from '../../appliance/keeper/rpc/client.ts'
 import { RpcServer } from '../../appliance/keeper/rpc/server.ts'
-import { Vault } from '../../appliance/keeper/vault.ts'
+import type { Vault } from '../../appliance/keeper/vault.ts'
 import { readProvision } from '../../appliance/provision.ts'
 import type { Wire } from '../../host-agent/client/wire.ts'
 import { flashCard, TestAppliance, temporaryDirectory } from './appliance.ts'
@@ -21,8 +23,12 @@ import { memoryCable } from './memory-wire.ts'
 export interface InProcess {
   appliance: TestAppliance
   app: FastifyInstance
+  device: Device
+  /** Keeper and keystore of the namespace `default`. */
   keeper: Keeper
   vault: Vault
+  /** Directory of the device's data. */
+  data: string
   /** Path of the keeper's socket. */
   socket: string
   /** Pin of the device, 32 bytes. */
@@ -68,22 +74,28 @@ export async function startInProcess({
   const data = join(directory.path, 'keystore')
   await mkdir(data)
   for (const [name, content] of Object.entries(files)) await writeFile(join(data, name), content)
-  const card = await flashCard(directory.path, 'memory:')
-  const provision = await readProvision(join(directory.path, 'provision.json'))
-  const vault = await Vault.load({
-    storage: storage(directoryStorage(data)),
-    namespace: 'default',
-    floor: { ...COST_FLOOR, m: ARGON2_MEMORY },
-  })
+  const administrator = await flashCard(directory.path, 'memory:')
+  const card = await readProvision(join(directory.path, 'provision.json'))
   let moved = 0
-  const clock = () => Date.now() + moved * 1000
-  const keeper = new Keeper({ vault, provision, deviceSecret: randomBytes(32), clock })
+  const system = systemClock()
+  const device = await Device.open({
+    data: directory.path,
+    provisions: card!.namespaces,
+    deviceSecret: randomBytes(32),
+    clock: {
+      boot: system.boot,
+      up: () => system.up() + moved * 1000,
+      wall: () => system.wall() + moved * 1000,
+    },
+    floor: { ...COST_FLOOR, m: ARGON2_MEMORY },
+    storage,
+  })
   const server = new RpcServer(
-    (method, caller, params) => keeper.handle(method, caller, params),
-    () => ({ trust: keeper.trust() }),
+    (method, caller, params) => device.handle(method, caller, params),
+    () => device.keepers.map(keeper => ['trust', keeper.trust()]),
   )
-  keeper.on('trust', params => server.emit('trust', params))
-  keeper.on('revoked', params => server.emit('revoked', params))
+  device.on('trust', params => server.emit('trust', params))
+  device.on('revoked', params => server.emit('revoked', params))
   const socket = join(directory.path, 'keeper.sock')
   await server.listen(socket)
 
@@ -93,8 +105,8 @@ export async function startInProcess({
   const app = await buildApp({
     keeper: client,
     identity,
-    claim: provision!.claim,
-    name: provision!.name,
+    claim: card!.claim,
+    name: card!.name,
     version: 'test',
     argon2Memory: ARGON2_MEMORY,
     health: () => started.health,
@@ -116,8 +128,10 @@ export async function startInProcess({
   const started: InProcess = {
     appliance,
     app,
-    keeper,
-    vault,
+    device,
+    keeper: device.keeper('default')!,
+    vault: device.vault('default')!,
+    data: directory.path,
     socket,
     pin: identity.pin,
     advance: seconds => {
@@ -131,11 +145,11 @@ export async function startInProcess({
       client.close()
       await app.close()
       await server.close()
-      await vault.close()
+      await device.close()
       await directory.remove()
     },
   }
-  if (provisioned) await appliance.provision(card)
-  else appliance.admin = card
+  if (provisioned) await appliance.provision(administrator)
+  else appliance.admin = administrator
   return started
 }

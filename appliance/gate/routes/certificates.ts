@@ -10,10 +10,18 @@ export function peerCertificate(request: FastifyRequest): Uint8Array {
   return new Uint8Array((request.raw.socket as TLSSocket).getPeerX509Certificate()!.raw)
 }
 
-export function certificatesOf({ certificate, authority, name, namespace, role }: Issued): Certificates {
+export function certificatesOf({
+  certificate,
+  authority,
+  logKey,
+  name,
+  namespace,
+  role,
+}: Issued): Certificates {
   return {
     certificate: toBase64url(certificate),
     authority: toBase64url(authority),
+    logKey,
     name,
     namespace,
     role: role as Certificates['role'],

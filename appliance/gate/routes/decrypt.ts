@@ -1,5 +1,8 @@
 /** `POST /v1/decrypt`: a batch in, for each item a value or a code out. One bad item never fails the batch. */
+import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { Reveal } from '../../../protocol/api/routes.ts'
 import type { DecryptAnswer, DecryptBody, DecryptItem } from '../../../protocol/api/schemas.ts'
+import type { Item, Opened } from '../../keeper/rpc/messages.ts'
 import type { Gate } from '../app.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -7,18 +10,38 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 export function decryptRoute({ keeper, mount }: Gate): void {
   mount('decrypt', async (request, caller): Promise<DecryptAnswer> => {
     const { purpose, reason = '', items } = request.body as DecryptBody
-    const opened = await keeper.call('decrypt', caller, {
+    const { opened, index } = await keeper.call('decrypt', caller, {
       purpose,
       reason,
-      items: items.map(({ ciphertext, context }) => [ciphertext, context.field, context.record]),
+      items: items.map(itemOf),
     })
-    return { results: items.map((item, i) => resultOf(item, opened[i]!)) }
+    return { results: items.map((item, i) => resultOf(item, opened[i]!)), audit: { index } }
   })
 }
 
-function resultOf(item: DecryptItem, opened: Uint8Array | string): DecryptAnswer['results'][number] {
+function itemOf(item: DecryptItem): Item {
+  const { ciphertext, context, reveal = 'full' } = item
+  return [ciphertext, context.field, context.record, reveal, optionOf(reveal, item)]
+}
+
+/** @throws ClavigerError `malformed-request` for a mode without what it needs */
+function optionOf(reveal: Reveal, { keep, candidate, recipient }: DecryptItem): number | string {
+  if (reveal === 'mask') return keep ?? 0
+  if (reveal === 'equals' && candidate !== undefined) return candidate
+  if (reveal === 'forward' && recipient !== undefined) return recipient
+  if (reveal === 'full' || reveal === 'last4') return 0
+  throw new ClavigerError(
+    'malformed-request',
+    `${reveal} needs a ${reveal === 'equals' ? 'candidate' : 'recipient'}`,
+  )
+}
+
+function resultOf(item: DecryptItem, opened: Opened): DecryptAnswer['results'][number] {
   const ref = item.ref === undefined ? {} : { ref: item.ref }
   if (typeof opened === 'string') return { ...ref, error: { code: opened } }
+  if (typeof opened === 'boolean') return { ...ref, equals: opened }
+  if (Array.isArray(opened)) return { ...ref, error: { code: opened[0], free: opened[1] } }
+  if (item.reveal === 'forward') return { ...ref, jwe: utf8.decode(opened) }
   if (item.encoding !== 'base64url') {
     try {
       return { ...ref, value: utf8.decode(opened) }

@@ -1,4 +1,4 @@
-/** Routes about the device itself: status, health, provision, unlock, lock. */
+/** Routes about the device itself: status, provision, unlock, lock, lockdown. */
 
 import type { Static } from 'typebox'
 import { ClavigerError } from '../../../protocol/api/errors.ts'
@@ -26,13 +26,6 @@ export function deviceRoutes(gate: Gate, options: GateOptions): void {
     }
   })
 
-  mount('health', async (_request, caller) => {
-    await keeper.call('admit', caller, { route: 'health' })
-    const snapshot = options.health()
-    if (snapshot === null) throw new ClavigerError('health-unavailable')
-    return { ...snapshot, link: options.linkCounters() }
-  })
-
   mount('provision', async (request, caller) => {
     const { passphrase } = request.body as Static<typeof ProvisionBody>
     const admitted = () => keeper.call('admit', caller, { route: 'provision' })
@@ -44,7 +37,7 @@ export function deviceRoutes(gate: Gate, options: GateOptions): void {
 
   mount('unlock', async (request, caller) => {
     const body = request.body as UnlockBody
-    const cost = (factor: Typed) => () => keeper.call('unlockCost', caller, { factor })
+    const cost = (factor: Typed) => () => keeper.call('unlockCost', caller, { route: 'unlock', factor })
     if ('passphrase' in body) {
       const passphrase = await stretcher.existing(caller, 'passphrase', body.passphrase, cost('passphrase'))
       return keeper.call('unlock', caller, { passphrase }).finally(() => passphrase.fill(0))
@@ -57,6 +50,18 @@ export function deviceRoutes(gate: Gate, options: GateOptions): void {
   })
 
   mount('lock', (_request, caller) => keeper.call('lock', caller, {}))
+
+  mount('lockdown', (request, caller) => {
+    const { reason = '' } = request.body as { reason?: string }
+    return keeper.call('lockdown', caller, { reason })
+  })
+
+  mount('liftLockdown', async (request, caller) => {
+    const body = request.body as Static<typeof ProvisionBody>
+    const cost = () => keeper.call('unlockCost', caller, { route: 'liftLockdown', factor: 'passphrase' })
+    const passphrase = await stretcher.existing(caller, 'passphrase', body.passphrase, cost)
+    return keeper.call('liftLockdown', caller, { passphrase }).finally(() => passphrase.fill(0))
+  })
 }
 
 /** @throws ClavigerError `malformed-request` for text that is not 32 bytes in base64url */

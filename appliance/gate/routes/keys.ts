@@ -1,5 +1,5 @@
 /** Routes about keys. Only public halves pass here. */
-import type { KeyInfo } from '../../../protocol/api/schemas.ts'
+import type { CanaryBody, KeyInfo } from '../../../protocol/api/schemas.ts'
 import type { Gate } from '../app.ts'
 
 export function keyRoutes({ keeper, mount }: Gate): void {
@@ -9,4 +9,8 @@ export function keyRoutes({ keeper, mount }: Gate): void {
     keeper.call('createKey', caller, request.body as Pick<KeyInfo, 'name' | 'suite'>),
   )
   mount('rotateKey', (request, caller) => keeper.call('rotateKey', caller, request.params as { key: string }))
+  mount('makeCanary', (request, caller) => {
+    const { key } = request.params as { key: string }
+    return keeper.call('makeCanary', caller, { key, ...(request.body as CanaryBody) })
+  })
 }

@@ -10,7 +10,7 @@ import { checkSegment } from './check.ts'
 import { damaged } from './failures.ts'
 import { type LogFiles, replaceFile } from './files.ts'
 import { LineReader } from './lines.ts'
-import { isWholeSubtree, readNodes, SegmentNodes } from './nodes.ts'
+import { isWholeSubtree, nodesBuffer, readNodes, SegmentNodes } from './nodes.ts'
 import { entriesFile, nodesFile, SEGMENT_ENTRIES } from './segments.ts'
 import type { LogTree } from './tree.ts'
 
@@ -28,8 +28,9 @@ export async function dropSegments(
   to: number,
   dropped: (oldest: number, bytes: number) => void,
 ): Promise<void> {
+  const buffer = nodesBuffer()
   for (let first = from; first < to; first += SEGMENT_ENTRIES) {
-    await keepNodes(files, tree, first)
+    await keepNodes(files, tree, first, buffer)
     await turn()
   }
   await files.syncDirectory()
@@ -45,9 +46,9 @@ export async function dropSegments(
 }
 
 /** Makes the nodes of a segment right and durable, all but their name. */
-async function keepNodes(files: LogFiles, tree: LogTree, first: number): Promise<void> {
+async function keepNodes(files: LogFiles, tree: LogTree, first: number, buffer: Buffer): Promise<void> {
   const root = tree.segmentRoot(first)
-  const stored = readNodes(files, first)
+  const stored = readNodes(files, first, buffer)
   if (stored?.subarray(-root.length).equals(root) && isWholeSubtree(stored)) {
     const file = files.open(nodesFile(first), 'append')
     try {

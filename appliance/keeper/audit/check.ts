@@ -71,22 +71,24 @@ function scanSegment(
 ): { malformed: number | null; bytes: number; fileBytes: number } {
   nodes.clear()
   let malformed: number | null = null
+  let index = first
+  const end = first + SEGMENT_ENTRIES
   const file = files.open(entriesFile(first), 'read')
   try {
     const { size } = file.stat()
-    const bytes = reader.scan(file, 0, Math.min(size, until ?? size), (buffer, start, end) => {
-      const index = first + nodes.count
-      if (nodes.isFull) {
+    const bytes = reader.scan(file, 0, Math.min(size, until ?? size), (buffer, start, behind) => {
+      if (index === end) {
         malformed ??= index
         return false
       }
       buffer[start - 1] = 0
-      nodes.addLine(buffer.subarray(start - 1, end))
+      nodes.addLine(buffer.subarray(start - 1, behind))
+      index += 1
       if (!strict && visit === undefined) return true
-      const line = buffer.toString('utf8', start, end)
+      const line = buffer.toString('utf8', start, behind)
       const entry = strict ? readEntry(line) : readShape(line)
-      if (entry?.index === index) visit?.(entry)
-      else malformed ??= index
+      if (entry?.index === index - 1) visit?.(entry)
+      else malformed ??= index - 1
       return true
     })
     return { malformed, bytes, fileBytes: size }

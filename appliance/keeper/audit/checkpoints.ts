@@ -12,7 +12,7 @@ import {
   signCheckpoint,
 } from '../../../protocol/audit/checkpoint.ts'
 import { CheckpointError } from '../../../protocol/audit/errors.ts'
-import { type LogFiles, readSmallFile, replaceFile } from './files.ts'
+import { type LogFiles, readFileInto, replaceFile } from './files.ts'
 import { CHECKPOINT_FILE } from './segments.ts'
 
 /** Entries after which the newest checkpoint is written again. */
@@ -29,7 +29,7 @@ export interface SavedCheckpoint {
 
 /** The checkpoint on the disk, whoever signed it. @throws what the files throw */
 export function readSaved(files: LogFiles): SavedCheckpoint | null | 'damaged' {
-  const bytes = readSmallFile(files, CHECKPOINT_FILE, MAX_FILE_BYTES)
+  const bytes = readFileInto(files, CHECKPOINT_FILE, Buffer.alloc(MAX_FILE_BYTES + 1))
   if (bytes === null) return null
   const text = bytes.toString()
   try {

@@ -88,8 +88,11 @@ export function readFully(file: LogFile, into: Uint8Array, position: number): nu
   return filled
 }
 
-/** A whole small file, or `null` if it is missing. More than `maxBytes` bytes are not read. */
-export function readSmallFile(files: LogFiles, name: string, maxBytes: number): Buffer | null {
+/**
+ * Reads a small file into `into`, as far as it fits.
+ * @returns the bytes that were read, a view; `null` if the file is missing
+ */
+export function readFileInto(files: LogFiles, name: string, into: Buffer): Buffer | null {
   let file: LogFile
   try {
     file = files.open(name, 'read')
@@ -98,8 +101,7 @@ export function readSmallFile(files: LogFiles, name: string, maxBytes: number): 
     throw error
   }
   try {
-    const bytes = Buffer.alloc(maxBytes)
-    return bytes.subarray(0, readFully(file, bytes, 0))
+    return into.subarray(0, readFully(file, into, 0))
   } finally {
     file.close()
   }

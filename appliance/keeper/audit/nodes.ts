@@ -6,15 +6,26 @@
 
 import { hash } from 'node:crypto'
 import { HASH_BYTES } from '../../../protocol/audit/merkle.ts'
-import { type LogFile, type LogFiles, readFully, readSmallFile } from './files.ts'
+import { type LogFile, type LogFiles, readFileInto, readFully } from './files.ts'
 import { nodesFile, SEGMENT_ENTRIES, SEGMENT_LEVEL } from './segments.ts'
 
 /** Bytes of a node file: 4,096 leaf hashes, the 2,048 nodes above them, and so on up to the one root. */
 export const NODES_BYTES = (2 * SEGMENT_ENTRIES - 1) * HASH_BYTES
 
+/** A buffer for {@link readNodes}; one byte longer, so that a file that is too long is seen. */
+export function nodesBuffer(): Buffer {
+  return Buffer.allocUnsafeSlow(NODES_BYTES + 1)
+}
+
+/** Where in a node file the nodes of each level begin. */
+const OFFSETS = Array.from(
+  { length: SEGMENT_LEVEL + 1 },
+  (_, level) => (2 * SEGMENT_ENTRIES - ((2 * SEGMENT_ENTRIES) >> level)) * HASH_BYTES,
+)
+
 /** Where in a node file a node is. @param index within the segment */
 export function nodeOffset(level: number, index: number): number {
-  return (2 * SEGMENT_ENTRIES - ((2 * SEGMENT_ENTRIES) >> level) + index) * HASH_BYTES
+  return OFFSETS[level]! + index * HASH_BYTES
 }
 
 /** The subtree of a segment while it grows. */
@@ -68,13 +79,16 @@ export class SegmentNodes {
     return this.node(SEGMENT_LEVEL, 0)
   }
 
-  /** Hashes the parents that the leaf at `index` completes. */
+  /** Hashes the parents that the leaf at `index` completes. A start does this a million times, without a compiler. */
   #rise(index: number): void {
-    const { bytes } = this
-    for (let level = 0, at = index; (at & 1) === 1; level++, at >>= 1) {
-      const left = nodeOffset(level, at - 1)
-      bytes.copy(this.#pair, 1, left, left + 2 * HASH_BYTES)
-      bytes.write(hash('sha256', this.#pair, 'binary'), nodeOffset(level + 1, at >> 1), 'latin1')
+    const bytes = this.bytes
+    const pair = this.#pair
+    let offset = index * HASH_BYTES
+    for (let level = 1, at = index; (at & 1) === 1; level++) {
+      at >>= 1
+      bytes.copy(pair, 1, offset - HASH_BYTES, offset + HASH_BYTES)
+      offset = OFFSETS[level]! + at * HASH_BYTES
+      bytes.write(hash('sha256', pair, 'binary'), offset, HASH_BYTES, 'latin1')
     }
   }
 }
@@ -86,9 +100,13 @@ export function isWholeSubtree(bytes: Buffer): boolean {
   )
 }
 
-/** The nodes of a complete segment, or `null` if there is no file of the right length. */
-export function readNodes(files: LogFiles, first: number): Buffer | null {
-  const bytes = readSmallFile(files, nodesFile(first), NODES_BYTES + 1)
+/**
+ * The nodes of a complete segment.
+ * @param into a {@link nodesBuffer}, of which the result is a view
+ * @returns `null` if there is no file of the right length
+ */
+export function readNodes(files: LogFiles, first: number, into: Buffer): Buffer | null {
+  const bytes = readFileInto(files, nodesFile(first), into)
   return bytes?.length === NODES_BYTES ? bytes : null
 }
 

@@ -15,7 +15,7 @@ import { readSaved, type SavedCheckpoint } from './checkpoints.ts'
 import { damaged } from './failures.ts'
 import { type LogFiles, replaceFile } from './files.ts'
 import { LineReader } from './lines.ts'
-import { type NodeReader, readNodes, SegmentNodes } from './nodes.ts'
+import { type NodeReader, nodesBuffer, readNodes, SegmentNodes } from './nodes.ts'
 import { CHECKPOINT_FILE, entriesFile, nodesFile, SEGMENT_ENTRIES, segmentsIn } from './segments.ts'
 import { LogTree } from './tree.ts'
 
@@ -49,6 +49,7 @@ export async function recover(
   const tree = new LogTree(nodeReader)
   const reader = new LineReader()
   const nodes = new SegmentNodes()
+  const buffer = nodesBuffer()
   let damage: AuditError | null = null
   let [bytes, lastBytes, torn] = [0, 0, false]
   const note = (message: string, index?: number) => {
@@ -57,7 +58,7 @@ export async function recover(
 
   if (present.size === 0 && found.nodes.size > 0) note('all entries are missing', 0)
   for (let first = 0; first < last || present.has(first); first += SEGMENT_ENTRIES) {
-    const stored = readNodes(files, first)
+    const stored = readNodes(files, first, buffer)
     if (!present.has(first)) {
       if (first > oldest) note(`entry ${first} and those after it are missing`, first)
       if (stored === null) note(`the nodes of the dropped entry ${first} are missing`, first)

@@ -6,7 +6,7 @@ import { checkSegment } from './check.ts'
 import type { SavedCheckpoint } from './checkpoints.ts'
 import type { LogFiles } from './files.ts'
 import { LineReader } from './lines.ts'
-import { isWholeSubtree, readNodes, SegmentNodes } from './nodes.ts'
+import { isWholeSubtree, nodesBuffer, readNodes, SegmentNodes } from './nodes.ts'
 import { SEGMENT_ENTRIES } from './segments.ts'
 import type { Tail } from './tail.ts'
 import type { LogTree } from './tree.ts'
@@ -26,11 +26,12 @@ export async function verifyLog(log: {
   const [size, last, lastBytes] = [tree.size, tail.first, tail.bytes]
   const reader = new LineReader()
   const nodes = new SegmentNodes()
+  const buffer = nodesBuffer()
   const bad = (index: number | null, message: string): Verdict => ({ ok: false, index, message })
 
   for (let first = 0; first <= last; first += SEGMENT_ENTRIES) {
     await turn()
-    const stored = first < last ? readNodes(files, first) : null
+    const stored = first < last ? readNodes(files, first, buffer) : null
     if (first < oldest()) {
       const right = stored?.subarray(-HASH_BYTES).equals(tree.segmentRoot(first)) && isWholeSubtree(stored)
       if (!right) return bad(first, `the nodes of the dropped entry ${first} are damaged`)

@@ -31,12 +31,14 @@ export interface NewKeystore {
   public?: ReadonlyMap<string, Uint8Array>
 }
 
-/** Slots that change together with the state. */
-export interface SlotChanges {
+/** What changes in the header together with the state. */
+export interface HeaderChanges {
   /** Added, or put in the place of the slot of the same id, with no wrong tries. */
   put?: readonly NewSlot[]
   /** Ids of slots to remove; those that are not there are ignored. */
   remove?: readonly string[]
+  /** Entries of the public part to put in the place of those of the same name. */
+  public?: ReadonlyMap<string, Uint8Array>
 }
 
 export class Keystore {
@@ -175,7 +177,7 @@ export class Keystore {
    */
   update(
     change: (state: Uint8Array) => Uint8Array,
-    { put = [], remove = [] }: SlotChanges = {},
+    { put = [], remove = [], public: publicPart = new Map() }: HeaderChanges = {},
   ): Promise<void> {
     return this.#exclusively(async () => {
       const { namespace, random, floor } = this.#place
@@ -188,7 +190,11 @@ export class Keystore {
         const gone = new Set([...remove, ...made.map(({ id }) => id)])
         const slots = [...header.slots.filter(({ id }) => !gone.has(id)), ...made]
         next = change(state)
-        await this.#generations.write({ ...header, slots }, this.#key(), next)
+        await this.#generations.write(
+          { ...header, slots, public: new Map([...header.public, ...publicPart]) },
+          this.#key(),
+          next,
+        )
       } finally {
         state.fill(0)
         next?.fill(0)

@@ -81,7 +81,8 @@ export class KeeperClient extends EventEmitter<Events> {
     if (answer.kind === 'result') waiting?.resolve(answer.result)
     else {
       const code = isErrorCode(answer.code) ? answer.code : 'internal'
-      waiting?.reject(new KeeperError(code, answer.detail, answer.hint ? { hint: answer.hint } : {}))
+      const { detail, hint, free } = answer
+      waiting?.reject(new KeeperError(code, detail, { ...(hint && { hint }), ...(free && { free }) }))
     }
   }
 

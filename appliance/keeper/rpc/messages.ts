@@ -1,9 +1,17 @@
 /**
  * The messages between gate and keeper. A request is `[id, method, caller, params]`, an answer `[id, result]` or
- * `[id, null, code, detail, hint]`, an event `[0, name, params]`. Methods bear the names of the routes they serve.
+ * `[id, null, code, detail, hint, free]`, an event `[0, name, params]`. Methods bear the names of the routes they serve.
  */
 import type { ErrorCode } from '../../../protocol/api/errors.ts'
-import { MAX_ITEMS, ROUTES, type RouteName, type State } from '../../../protocol/api/routes.ts'
+import {
+  type ALARMS,
+  MAX_ITEMS,
+  REVEALS,
+  type Reveal,
+  ROUTES,
+  type RouteName,
+  type State,
+} from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import {
   bytes,
@@ -18,6 +26,7 @@ import {
   tuple,
   word,
 } from '../../ipc/shape.ts'
+import { Budget, type Grant, Hours } from '../policy/grant.ts'
 
 const name: Shape<string> = (value): value is string => isName(value)
 const pin = bytes(32, 32)
@@ -47,26 +56,57 @@ export const Caller = map({
   namespace: text(64),
   role: text(64),
   name: text(64),
-  /** Whose key signed it: the subject's role and name of the issuer. */
-  issuer: map({ role: text(64), name: text(64) }),
+  /** Whose key signed it: the subject of the issuer. */
+  issuer: map({ namespace: text(64), role: text(64), name: text(64) }),
 })
 export type Caller = Of<typeof Caller>
 
 const routeNames = Object.keys(ROUTES) as RouteName[]
 const certificate = bytes(4096)
 
-/** One item to open: ciphertext, field, record. */
-const Item = tuple<[string, string, string]>(text(131_072), text(255), text(255))
+/** Characters that a mask leaves, a candidate to compare with, or the name of a recipient. */
+const option = either(integer(6), text(4096))
+
+/** One item to open: ciphertext, field, record, how much to reveal, and what that needs; `0` where it needs nothing. */
+const Item = tuple<[string, string, string, Reveal, number | string]>(
+  text(131_072),
+  text(255),
+  text(255),
+  word(...REVEALS),
+  option,
+)
+export type Item = Of<typeof Item>
+
+/** A grant without what the keeper gives it: id and time. */
+const NewGrant = map({
+  agent: name,
+  key: name,
+  fields: list(text(64), 64),
+  purposes: list(name, 64),
+  reveal: list(word(...REVEALS), 5),
+  budgets: list(Budget, 8),
+  hours: nullable(Hours),
+})
+
+/** How refused tries slow the next ones down. */
+export const Settings = map({
+  tries: map({ free: integer(1000), first: integer(3600), longest: integer(86_400) }),
+})
+export type Settings = Of<typeof Settings>
 
 /** Parameters of every method. */
 export const PARAMS = {
   admit: map({ route: word(...routeNames) }),
   status: nothing,
   provision: map({ passphrase: NewTyped }),
-  /** How the caller's passphrase or PIN must be stretched for {@link unlock}; admitted as that is. */
-  unlockCost: map({ factor: word('passphrase', 'pin') }),
+  /** How the caller's passphrase or PIN must be stretched; admitted as the route that it is for. */
+  unlockCost: map({ route: word('unlock', 'liftLockdown'), factor: word('passphrase', 'pin') }),
   unlock: either(map({ passphrase: stretched }), map({ pin: stretched, hostShare })),
   lock: nothing,
+  lockdown: map({ reason: text(255) }),
+  liftLockdown: map({ passphrase: stretched }),
+  /** What health and metrics tell of the namespace; admitted as the route. */
+  report: map({ route: word('health', 'metrics') }),
   listKeys: nothing,
   showKey: map({ key: name }),
   createKey: map({ name, suite: word('x', 'p', 'q') }),
@@ -75,12 +115,27 @@ export const PARAMS = {
   invite: map({
     name,
     role: word('administrator', 'operator', 'auditor', 'backup'),
-    keys: list(name, 64),
     validFor: integer(30 * 86_400),
   }),
   enrol: map({ certificate, staff: nullable(map({ pin: NewTyped, hostShare })) }),
   revoke: map({ name }),
   decrypt: map({ purpose: name, reason: text(255), items: list(Item, MAX_ITEMS) }),
+  makeCanary: map({ key: name, field: text(255), record: text(255), value: text(4096) }),
+  listGrants: nothing,
+  addGrant: NewGrant,
+  removeGrant: map({ id: name }),
+  explainGrant: map({ agent: name, key: name, field: text(64), purpose: name, reveal: word(...REVEALS) }),
+  listRecipients: nothing,
+  /** The JWK as JSON text. */
+  addRecipient: map({ name, jwk: text(8192) }),
+  removeRecipient: map({ name }),
+  showSettings: nothing,
+  changeSettings: Settings,
+  auditCheckpoint: nothing,
+  auditConsistency: map({ from: integer(), to: integer() }),
+  auditInclusion: map({ index: integer(), size: integer() }),
+  auditEntries: map({ from: integer(), limit: integer(4096) }),
+  auditArchive: map({ before: integer(), checkpoint: text(1024) }),
 } satisfies Record<string, Shape<unknown>>
 
 export type Method = keyof typeof PARAMS
@@ -90,6 +145,8 @@ export type Params<M extends Method> = Of<(typeof PARAMS)[M]>
 export interface Issued {
   certificate: Uint8Array
   authority: Uint8Array
+  /** Verifier key of the audit log. */
+  logKey: string
   name: string
   namespace: string
   role: string
@@ -102,10 +159,51 @@ export interface KeyRow {
 export interface AgentRow {
   name: string
   role: string
-  keys: string[]
   pin: Uint8Array | null
   since: number
   expires: number | null
+}
+
+/** What an item became: its value, whether it equals, the code of the refusal, or that with when there is room. */
+export type Opened = Uint8Array | boolean | ErrorCode | [ErrorCode, number]
+
+/** An alarm: what, when (seconds since 1970), why. */
+export interface Alarm {
+  what: (typeof ALARMS)[number]
+  when: number
+  why: string
+}
+
+/** What an auditor may know of a namespace at a glance. */
+export interface Report {
+  /** Items decided since the start: by `allowed`, or the code of the refusal. */
+  decisions: Record<string, number>
+  budgets: {
+    agent: string
+    purpose: string
+    per: Budget['per']
+    records: number | null
+    operations: number | null
+  }[]
+  log: {
+    size: number
+    oldest: number
+    capacity: number
+    bytes: number
+    /** Microseconds: CBOR here has no fractions. */
+    fsync: { p50: number; max: number }
+    checkpoint: { size: number; time: number } | null
+  } | null
+  alarms: Alarm[]
+}
+
+export interface ExplanationRow {
+  allowed: boolean
+  code: string
+  grant: string
+  /** Seconds since 1970; 0 for none. */
+  free: number
+  rules: { grant: string; outcome: string }[]
 }
 
 /** Results of every method. */
@@ -124,8 +222,25 @@ export interface Results {
   invite: { name: string; secret: Uint8Array; expires: number }
   enrol: Issued
   revoke: { revoked: string }
-  /** For each item its plaintext, or the code of the refusal. */
-  decrypt: (Uint8Array | ErrorCode)[]
+  decrypt: { opened: Opened[]; index: number }
+  lockdown: { state: State }
+  liftLockdown: { state: State }
+  report: Report
+  makeCanary: { token: string }
+  listGrants: Grant[]
+  addGrant: Grant
+  removeGrant: { removed: string }
+  explainGrant: ExplanationRow
+  listRecipients: { name: string; jwk: string; since: number }[]
+  addRecipient: { name: string; jwk: string; since: number }
+  removeRecipient: { removed: string }
+  showSettings: Settings
+  changeSettings: Settings
+  auditCheckpoint: { checkpoint: string; logKey: string }
+  auditConsistency: Uint8Array[]
+  auditInclusion: { entry: string; proof: Uint8Array[] }
+  auditEntries: { entries: string[]; oldest: number; size: number; dropped: Uint8Array[] }
+  auditArchive: { oldest: number; size: number }
 }
 
 export const Request = tuple<[number, string, Caller, unknown]>(
@@ -137,8 +252,8 @@ export const Request = tuple<[number, string, Caller, unknown]>(
 
 /** What the keeper tells every connected gate, at once and at each change. */
 export const EVENTS = {
-  /** State, and the certificates that a TLS client's chain may end in (DER). */
-  trust: map({ state: text(32), issuers: list(certificate, 1024) }),
+  /** State of a namespace, and the certificates that its TLS clients' chains may end in (DER). */
+  trust: map({ namespace: text(64), state: text(32), issuers: list(certificate, 1024) }),
   /** Pins of agents who are no longer known: their connections must die. */
   revoked: map({ pins: list(pin, 1024) }),
 } satisfies Record<string, Shape<unknown>>
@@ -153,13 +268,13 @@ export function readAnswer(
 ):
   | { kind: 'event'; name: string; params: unknown }
   | { kind: 'result'; id: number; result: unknown }
-  | { kind: 'error'; id: number; code: string; detail: string; hint: string }
+  | { kind: 'error'; id: number; code: string; detail: string; hint: string; free: number }
   | null {
   if (!Array.isArray(message) || !isRequestId(message[0])) return null
   if (message[0] === 0 && message.length === 3 && typeof message[1] === 'string')
     return { kind: 'event', name: message[1], params: message[2] }
   if (message.length === 2) return { kind: 'result', id: message[0], result: message[1] }
-  const [id, , code, detail, hint] = message
-  if (message.length !== 5 || ![code, detail, hint].every(part => typeof part === 'string')) return null
-  return { kind: 'error', id, code, detail, hint }
+  const [id, , code, detail, hint, free] = message
+  if (message.length !== 6 || ![code, detail, hint].every(part => typeof part === 'string')) return null
+  return Number.isSafeInteger(free) ? { kind: 'error', id, code, detail, hint, free } : null
 }

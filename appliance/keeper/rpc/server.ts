@@ -22,6 +22,9 @@ export type Handler = <M extends Method>(
   params: Params<M>,
 ) => Promise<Results[M]> | Results[M]
 
+/** The events that a new connection is sent first. */
+export type Greeting = () => { [E in EventName]: [E, EventParams<E>] }[EventName][]
+
 /** Most requests of one connection that are not answered yet, or whose answers were not read; further ones wait. */
 const MAX_PENDING = 64
 
@@ -34,14 +37,11 @@ const SECRET_RESULTS: ReadonlySet<string> = new Set<Method>(['decrypt', 'invite'
  */
 export class RpcServer {
   readonly #handler: Handler
-  readonly #greeting: () => { [E in EventName]?: EventParams<E> }
+  readonly #greeting: Greeting
   readonly #sockets = new Set<Socket>()
   #server: Server | undefined
 
-  /**
-   * @param greeting - the events that a new connection is sent first
-   */
-  constructor(handler: Handler, greeting: () => { [E in EventName]?: EventParams<E> }) {
+  constructor(handler: Handler, greeting: Greeting) {
     this.#handler = handler
     this.#greeting = greeting
   }
@@ -64,8 +64,7 @@ export class RpcServer {
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    for (const [name, params] of Object.entries(this.#greeting()))
-      socket.write(frame([0, name, params as unknown as Cbor]))
+    for (const [name, params] of this.#greeting()) socket.write(frame([0, name, params as unknown as Cbor]))
     readMessages(socket, message => {
       if (!Request(message) || message[0] === 0)
         throw new RpcError('rpc-malformed', 'a request has the wrong shape')
@@ -94,9 +93,9 @@ export class RpcServer {
       }
     } catch (error) {
       if (error instanceof ClavigerError)
-        return frame([id, null, error.code, error.message, error.hint ?? ''])
+        return frame([id, null, error.code, error.message, error.hint ?? '', error.free ?? 0])
       process.stderr.write(`claviger-keeper: ${method} failed: ${(error as Error).stack}\n`)
-      return frame([id, null, 'internal', 'the device failed', ''])
+      return frame([id, null, 'internal', 'the device failed', '', 0])
     } finally {
       zeroBytes(params)
     }

@@ -1,19 +1,9 @@
 /** Schemas of the routes about the device itself: problems, status, health, unlocking. */
 import Type, { type Static } from 'typebox'
 import { ERRORS, type ErrorCode } from '../errors.ts'
-import { STATES } from '../routes.ts'
+import { ALARMS, STATES, WINDOWS } from '../routes.ts'
 import { Base64url, Count, closed, literals, Name, Secret, Time } from './common.ts'
-import { WINDOWS } from './policy.ts'
 
-/** What an alarm can be about. */
-export const ALARMS = [
-  'lockdown',
-  'canary',
-  'budget',
-  'log-nearly-full',
-  'log-damaged',
-  'temperature',
-] as const
 export const Problem = Type.Object(
   {
     type: Type.String(),
@@ -23,6 +13,7 @@ export const Problem = Type.Object(
     detail: Type.Optional(Type.String()),
     hint: Type.Optional(Type.String()),
     state: Type.Optional(literals(STATES)),
+    free: Type.Optional(Type.Integer({ description: 'when to try again, seconds since 1970' })),
   },
   { ...closed, description: 'RFC 9457 problem document with a stable code' },
 )

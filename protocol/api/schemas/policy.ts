@@ -1,10 +1,8 @@
 /** Schemas of the routes about grants, recipients and settings. */
 import Type, { type Static } from 'typebox'
-import { REVEALS } from '../routes.ts'
+import { REVEALS, WINDOWS } from '../routes.ts'
 import { closed, literals, Name, Time } from './common.ts'
 
-/** Windows of a budget; a month is 30 days. */
-export const WINDOWS = ['minute', 'hour', 'day', 'month'] as const
 const Budget = Type.Object(
   {
     per: literals(WINDOWS),

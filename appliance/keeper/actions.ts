@@ -1,0 +1,50 @@
+/** What the log tells of each method: under which name, and with which of its parameters. Never a secret. */
+import type { Grant } from './policy/grant.ts'
+import type { Method, Params } from './rpc/messages.ts'
+
+type Detail = Record<string, string | number | boolean>
+
+/** Methods that are written before they are done, and how; all others change nothing, or write their own entries. */
+const RECORDED: { [M in Method]?: (params: Params<M>) => Detail } = {
+  provision: () => ({}),
+  createKey: ({ name, suite }) => ({ key: name, suite }),
+  rotateKey: ({ key }) => ({ key }),
+  // Which record holds a canary is for nobody who reads the log.
+  makeCanary: ({ key, field }) => ({ key, field }),
+  invite: ({ name, role, validFor }) => ({ name, role, validFor }),
+  enrol: ({ staff }) => ({ pinSlot: staff !== null }),
+  revoke: ({ name }) => ({ name }),
+  addGrant: grant => grantDetail(grant),
+  removeGrant: ({ id }) => ({ grant: id }),
+  addRecipient: ({ name }) => ({ name }),
+  removeRecipient: ({ name }) => ({ name }),
+  changeSettings: ({ tries }) => tries,
+  auditEntries: ({ from, limit }) => ({ from, limit }),
+  auditArchive: ({ before }) => ({ before }),
+}
+
+/** @returns `null` for a method that has no entry of its own */
+export function detailOf<M extends Method>(method: M, params: Params<M>): Detail | null {
+  return RECORDED[method]?.(params) ?? null
+}
+
+function grantDetail({ agent, key, fields, purposes, reveal, budgets, hours }: Params<'addGrant'>): Detail {
+  return {
+    agent,
+    key,
+    fields: fields.join(' '),
+    purposes: purposes.join(' '),
+    reveal: reveal.join(' '),
+    budgets: budgets.map(spellBudget).join(' '),
+    hours: hours ? `${hours.days.join('')} ${hours.from}-${hours.to} ${hours.zone}` : '',
+  }
+}
+
+/** As the command line takes it: `day=200`, `hour=50ops`, `day=300!`. */
+function spellBudget({ per, records, operations, alarm }: Grant['budgets'][number]): string {
+  const limits = [
+    ...(records === null ? [] : [`${records}`]),
+    ...(operations === null ? [] : [`${operations}ops`]),
+  ]
+  return limits.map(limit => `${per}=${limit}${alarm ? '!' : ''}`).join(' ')
+}

@@ -1,0 +1,75 @@
+/** Methods about the audit log: checkpoint, proofs, entries, archive. */
+import { ClavigerError } from '../../protocol/api/errors.ts'
+import { openCheckpoint } from '../../protocol/audit/checkpoint.ts'
+import { logKeyOf } from './log-key.ts'
+import type { Params, Results } from './rpc/messages.ts'
+import type { Service } from './service.ts'
+
+/** Bytes of entries in one answer, at most; at least one entry is answered. */
+const MAX_BYTES = 524_288
+
+/** Budgets look back for 30 days, so entries stay for a day longer. */
+const KEEP_MS = 31 * 86_400_000
+
+/** Methods that only read hashes and signatures. */
+export function serveAudit(
+  service: Service,
+  method: 'auditCheckpoint' | 'auditConsistency' | 'auditInclusion',
+  params: never,
+): unknown {
+  if (method === 'auditCheckpoint') return checkpoint(service)
+  return method === 'auditConsistency' ? consistency(service, params) : inclusion(service, params)
+}
+
+function checkpoint({ vault, recorder }: Service): Results['auditCheckpoint'] {
+  return { checkpoint: recorder.log.checkpoint() ?? '', logKey: logKeyOf(vault) }
+}
+
+/** @throws ClavigerError `unknown-entry` for sizes that the log does not have */
+function consistency({ recorder: { log } }: Service, { from, to }: Params<'auditConsistency'>): Uint8Array[] {
+  return log.consistency(from, to)
+}
+
+/** @throws ClavigerError `unknown-entry` for an entry that the log does not have, or has no more */
+function inclusion(
+  { recorder: { log } }: Service,
+  { index, size }: Params<'auditInclusion'>,
+): Results['auditInclusion'] {
+  const proof = log.inclusion(index, size)
+  return { entry: log.lines(index, 1)[0]!, proof }
+}
+
+/** Entries from an index on, or from the oldest that is there; fewer than asked for, if they are long. */
+export function readEntries(
+  { recorder: { log } }: Service,
+  { from, limit }: Params<'auditEntries'>,
+): Results['auditEntries'] {
+  const oldest = log.oldest()
+  return {
+    entries: log.lines(Math.max(from, oldest), limit, MAX_BYTES),
+    oldest,
+    size: log.size,
+    dropped: log.peaks(oldest),
+  }
+}
+
+/**
+ * Drops entries that were exported, under a checkpoint of this log that covers them.
+ *
+ * @throws ClavigerError `audit-in-use` for entries that budgets may still count, or that are not whole segments
+ * @throws CheckpointError `bad-checkpoint`
+ */
+export async function archive(
+  { vault, recorder }: Service,
+  { before, checkpoint }: Params<'auditArchive'>,
+): Promise<Results['auditArchive']> {
+  const { log } = recorder
+  const { size } = openCheckpoint(checkpoint, logKeyOf(vault))
+  if (before > size) throw new ClavigerError('audit-in-use', `the checkpoint covers ${size} entries only`)
+  const [last] = before > log.oldest() ? log.lines(before - 1, 1) : []
+  if (last !== undefined && recorder.now.wall - JSON.parse(last).time < KEEP_MS)
+    throw new ClavigerError('audit-in-use', 'entries stay for 31 days, because budgets count them', {
+      hint: 'archive up to an older entry',
+    })
+  return { oldest: await log.archive(before), size: log.size }
+}

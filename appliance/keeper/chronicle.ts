@@ -1,0 +1,100 @@
+/**
+ * What the log tells of a namespace: whether it is in lockdown, what was used of the budgets, who was refused how often,
+ * which alarms there were. It has no file of its own: the log is read at the start, and every entry is taken in as it
+ * is written.
+ */
+import type { Entry } from '../../protocol/audit/entry.ts'
+import { Backoff, type BackoffLimits } from '../backoff.ts'
+import { BudgetTime, type ClockReading } from './policy/elapsed.ts'
+import type { Grant } from './policy/grant.ts'
+import { replayer } from './policy/replay.ts'
+import { Usage } from './policy/usage.ts'
+import type { Alarm } from './rpc/messages.ts'
+
+/** What holds where a namespace has no settings of its own. */
+export const DEFAULT_LIMITS: BackoffLimits = { free: 5, first: 1, longest: 3600 }
+
+/** Alarms that are remembered. */
+const MAX_ALARMS = 32
+
+export class Chronicle {
+  readonly usage = new Usage()
+  readonly #time = new BudgetTime()
+  readonly #tries: Backoff
+  readonly #alarms: Alarm[] = []
+  readonly #count = replayer(this.usage, this.#time)
+  #lockdown = false
+  #generation = 0
+
+  /** @param grants - whose budgets are counted; others are not */
+  constructor(grants: readonly Grant[] = [], limits: BackoffLimits = DEFAULT_LIMITS) {
+    this.#tries = new Backoff(limits)
+    this.usage.watch(grants)
+  }
+
+  /** In lockdown until an administrator lifts it. */
+  get lockdown(): boolean {
+    return this.#lockdown
+  }
+
+  /** The highest generation of the keystore that the log has seen. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Newest first. */
+  get alarms(): readonly Alarm[] {
+    return this.#alarms
+  }
+
+  /** Refused tries, by the pin of the caller's key. */
+  get tries(): Backoff {
+    return this.#tries
+  }
+
+  /** ms of budget time at a reading of the clocks. */
+  now(reading: ClockReading): number {
+    return this.#time.observe(reading)
+  }
+
+  /** Takes in an entry that was read back, with what it counts against budgets. */
+  replay(entry: Entry): void {
+    this.#count(entry)
+    this.visit(entry)
+  }
+
+  /** Takes in an entry; what it counts against budgets was counted when it was decided. */
+  visit(entry: Omit<Entry, 'index'>): void {
+    const { action, outcome, code, time, detail = {} } = entry
+    const now = this.now({ boot: entry.boot, up: entry.up, wall: time })
+    const pin = String(detail.pin ?? '')
+    const when = Math.floor(time / 1000)
+    if (outcome === 'refused' && pin) this.#tries.refused(pin, now)
+    // A try to unlock counts before it is checked.
+    else if (action === 'unlock' && outcome === 'allowed') this.#tries.refused(pin, now)
+    else if (action === 'unlocked') this.#tries.succeeded(pin)
+    if (action === 'lockdown' && outcome === 'allowed') {
+      this.#lockdown = true
+      this.raise({ what: alarmOf(code), when, why: entry.reason ?? '' })
+    } else if (action === 'liftLockdown' && outcome === 'allowed') this.#lockdown = false
+    // A generation that was accepted by hand may be lower than those before.
+    if (action === 'acceptGeneration') this.#generation = 0
+    if (typeof detail.generation === 'number')
+      this.#generation = Math.max(this.#generation, detail.generation)
+  }
+
+  /** Lockdown takes effect before its entry is written. */
+  lockDown(): void {
+    this.#lockdown = true
+  }
+
+  raise(alarm: Alarm): void {
+    this.#alarms.unshift(alarm)
+    this.#alarms.length = Math.min(this.#alarms.length, MAX_ALARMS)
+  }
+}
+
+/** What tripped the lockdown; a person, if nothing else did. */
+function alarmOf(code: string | undefined): Alarm['what'] {
+  return code === 'canary' || code === 'budget' ? code : 'lockdown'
+}

@@ -1,0 +1,108 @@
+/**
+ * A decrypt request from its decision to its answer. Nothing that was sealed leaves before the log has it on disk, nor
+ * after the keys were forgotten.
+ */
+import { ClavigerError, type ErrorCode } from '../../protocol/api/errors.ts'
+import { type Decided, decideItems, entryItems, hasCanary, openItems, revealItem } from './decrypt.ts'
+import { freeAt } from './grants.ts'
+import { pinOf } from './recorder.ts'
+import type { Counters } from './report.ts'
+import type { Alarm, Caller, Params, Results } from './rpc/messages.ts'
+import { agentOf, operational, type Service } from './service.ts'
+
+/** Why lockdown was tripped. */
+export interface Alarmed {
+  what: Alarm['what']
+  why: string
+}
+
+/** How a request ended; `result` gives the answer, or throws the refusal, once `alarm` was dealt with. */
+export interface Outcome {
+  result(): Results['decrypt']
+  alarm: Alarmed | null
+}
+
+/** @throws ClavigerError `audit-unavailable`, `too-many-tries`; `wrong-state` when it was locked meanwhile */
+export async function open(
+  service: Service,
+  caller: Caller,
+  { purpose, reason, items }: Params<'decrypt'>,
+  counters: Counters,
+): Promise<Outcome> {
+  const { recorder, vault } = service
+  const unlocked = operational(service)
+  const agent = agentOf(unlocked, caller)!
+  const { usage } = recorder.chronicle
+  const clock = recorder.now
+  const { namespace } = vault
+  const decided = decideItems({ namespace, unlocked, agent, usage, clock }, purpose, items)
+  for (const { code } of decided) counters.count(code ?? 'allowed')
+  const refused = decided.every(({ code }) => code !== undefined)
+  // A caller that is only ever refused has to slow down; one that gets on may be wrong now and then.
+  if (refused) recorder.mayTry(caller)
+  const index = await recorder.write(
+    {
+      agent: agent.name,
+      role: agent.role,
+      action: 'decrypt',
+      outcome: refused ? 'refused' : 'allowed',
+      purpose,
+      ...(reason ? { reason } : {}),
+      items: entryItems(decided),
+      count: decided.length,
+      ...(refused ? { detail: { pin: pinOf(caller) } } : {}),
+    },
+    false,
+  )
+  const over = decided.find(({ alarm }) => alarm)
+  if (over) {
+    const why = `${agent.name} went over a budget for ${purpose} that is marked as an alarm`
+    return { alarm: { what: 'budget', why }, result: () => refuse('wrong-state') }
+  }
+  const free = (budgetTime: number) => freeAt(budgetTime, clock)
+  if (decided.every(({ code }) => code === 'over-budget'))
+    return { alarm: null, result: () => overBudget(purpose, decided, free) }
+  // The log took its time: was the device locked, or the agent revoked?
+  const now = operational(service)
+  if (!agentOf(now, caller)) throw new ClavigerError('unknown-agent')
+  const opened = await openItems(decided)
+  if (hasCanary(unlocked, decided, opened)) {
+    zero(opened)
+    const why = `${agent.name} opened a canary for ${purpose}`
+    return {
+      alarm: { what: 'canary', why },
+      result: () => ({ opened: decided.map(({ code }) => code ?? 'open-failed'), index }),
+    }
+  }
+  return {
+    alarm: null,
+    result: () => {
+      if (!vault.unlocked || recorder.chronicle.lockdown) {
+        zero(opened)
+        return refuse('wrong-state')
+      }
+      return { opened: decided.map((item, i) => revealItem(unlocked, item, opened[i]!, free)), index }
+    },
+  }
+}
+
+function refuse(code: ErrorCode): never {
+  throw new ClavigerError(code)
+}
+
+/** A request of which nothing fits is refused as a whole, with when the first of it will. */
+function overBudget(
+  purpose: string,
+  decided: readonly Decided[],
+  freeAt: (budgetTime: number) => number,
+): never {
+  const free = freeAt(Math.min(...decided.map(({ free }) => free ?? Number.POSITIVE_INFINITY)))
+  throw new ClavigerError('over-budget', `the budget for ${purpose} is used up`, {
+    free,
+    hint: 'wait, or ask an administrator for a larger one',
+  })
+}
+
+function zero(opened: readonly (Uint8Array | ErrorCode)[]): void {
+  for (const value of opened) if (value instanceof Uint8Array) value.fill(0)
+}
