@@ -172,6 +172,7 @@ t.test('When grants change, then it is known whether what was kept is enough', a
   t.equal(usage.watch([grantOf('a', [limit('day', 4, 9)])]), true, 'operations too')
   t.equal(usage.watch([grantOf('a', [limit('day', 4, 9), limit('hour', 1)])]), true, 'another window')
   t.equal(usage.watch([grantOf('a', [limit('day', 4, 9)], ['charge'])]), true, 'another purpose')
+  t.throws(() => usage.room('a', 'ship', limit('hour', 1), 'orders', 'x', 0), { code: 'internal' })
   usage.count('a', 'charge', 'orders', 'x', 0)
   t.same(usage.left('a', 'charge', limit('day', 4, 9), 0), { records: 3, operations: 8 })
   usage.clear()
@@ -271,19 +272,12 @@ t.test('When the log is replayed, then every budget stands as it did', async t =
         up = boot === null ? up + later : 7
         if (boot !== null) boots++
         const now = live.time.observe({ boot: `boot-${boots}`, up, wall })
-        const entry = { time: wall, boot: `boot-${boots}`, up, agent }
-        if (fate === 'unlock') log.push({ ...entry, action: 'unlock' })
-        else {
-          const code = fate === 'refused' ? { code: 'not-granted' } : {}
-          log.push({
-            ...entry,
-            action: 'decrypt',
-            purpose,
-            items: [{ ...place, key: `${key}@3`, records, ...code }],
-          })
-          if (fate === 'allowed')
-            for (const record of records) live.usage.count(agent, purpose, key, record, now)
-        }
+        const code = fate === 'refused' ? { code: 'not-granted' } : {}
+        const items = [{ ...place, key: `${key}@3`, records, ...code }]
+        const action = fate === 'unlock' ? 'unlock' : 'decrypt'
+        log.push({ time: wall, boot: `boot-${boots}`, up, agent, action, purpose, items })
+        if (fate === 'allowed')
+          for (const record of records) live.usage.count(agent, purpose, key, record, now)
       }
       const again = { usage: new Usage(), time: new BudgetTime() }
       t.equal(again.usage.watch(grants), true)

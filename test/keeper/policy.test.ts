@@ -235,6 +235,12 @@ const EXAMPLES: Example[] = [
     result: { code: 'over-budget', free: DAY_OVER, alarm: true },
   },
   {
+    when: 'of two that are used up only the first has an alarm',
+    grants: [grant({ budgets: [budget('hour', 1, { alarm: true }), budget('day', 1)] })],
+    shipped: ['orders/7'],
+    result: { code: 'over-budget', free: DAY_OVER, alarm: true },
+  },
+  {
     when: 'the budget with an alarm has room, and another has none',
     grants: [grant({ budgets: [budget('hour', 1), budget('day', 9, { alarm: true })] })],
     shipped: ['orders/7'],
