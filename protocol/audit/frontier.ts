@@ -9,6 +9,11 @@ import { EMPTY_ROOT, HASH_BYTES, nodeHash, peaksOf } from './merkle.ts'
 const LEFT = 1
 const RIGHT = 1 + HASH_BYTES
 
+/** A leaf hash, one character per byte. @param input 0x00 ‖ line */
+export function leafText(input: Uint8Array): string {
+  return hash('sha256', input, 'binary')
+}
+
 /** The root over leaves that come one after the other. */
 export class Frontier {
   #size = 0
@@ -31,15 +36,9 @@ export class Frontier {
     return this.#size
   }
 
-  /**
-   * Adds a leaf.
-   * @param input 0x00 ‖ line
-   * @returns the hash of the leaf, one character per byte
-   */
-  addLine(input: Uint8Array): string {
-    const leaf = hash('sha256', input, 'binary')
-    this.addLeaf(leaf)
-    return leaf
+  /** Adds a leaf. @param input 0x00 ‖ line */
+  addLine(input: Uint8Array): void {
+    this.addLeaf(leafText(input))
   }
 
   /** Adds a leaf by its hash, one character per byte. */

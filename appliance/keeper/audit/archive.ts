@@ -6,12 +6,13 @@
  */
 
 import { setImmediate as turn } from 'node:timers/promises'
+import { entriesName } from '../../../protocol/audit/export.ts'
 import { checkSegment } from './check.ts'
 import { damaged } from './failures.ts'
 import { type LogFiles, replaceFile } from './files.ts'
 import { LineReader } from './lines.ts'
 import { isWholeSubtree, nodesBuffer, readNodes, SegmentNodes } from './nodes.ts'
-import { entriesFile, nodesFile, SEGMENT_ENTRIES } from './segments.ts'
+import { nodesFile, SEGMENT_ENTRIES } from './segments.ts'
 import type { LogTree } from './tree.ts'
 
 /**
@@ -35,7 +36,7 @@ export async function dropSegments(
   }
   await files.syncDirectory()
   for (let first = from; first < to; first += SEGMENT_ENTRIES) {
-    const name = entriesFile(first)
+    const name = entriesName(first)
     const file = files.open(name, 'read')
     const { size } = file.stat()
     file.close()

@@ -6,11 +6,12 @@
  */
 
 import { type Entry, readEntry, readShape } from '../../../protocol/audit/entry.ts'
+import { entriesName } from '../../../protocol/audit/export.ts'
 import { HASH_BYTES } from '../../../protocol/audit/merkle.ts'
 import type { LogFiles } from './files.ts'
 import type { LineReader } from './lines.ts'
 import { isWholeSubtree, type SegmentNodes } from './nodes.ts'
-import { entriesFile, SEGMENT_ENTRIES } from './segments.ts'
+import { SEGMENT_ENTRIES } from './segments.ts'
 
 /** What was found in a segment. */
 export interface SegmentCheck {
@@ -73,7 +74,7 @@ function scanSegment(
   let malformed: number | null = null
   let index = first
   const end = first + SEGMENT_ENTRIES
-  const file = files.open(entriesFile(first), 'read')
+  const file = files.open(entriesName(first), 'read')
   try {
     const { size } = file.stat()
     const bytes = reader.scan(file, 0, Math.min(size, until ?? size), (buffer, start, behind) => {

@@ -12,8 +12,8 @@ import {
   signCheckpoint,
 } from '../../../protocol/audit/checkpoint.ts'
 import { CheckpointError } from '../../../protocol/audit/errors.ts'
+import { CHECKPOINT_NAME } from '../../../protocol/audit/export.ts'
 import { type LogFiles, readFileInto, replaceFile } from './files.ts'
-import { CHECKPOINT_FILE } from './segments.ts'
 
 /** Entries after which the newest checkpoint is written again. */
 const SAVE_AFTER = 256
@@ -29,11 +29,11 @@ export interface SavedCheckpoint {
 
 /** The checkpoint on the disk, whoever signed it. @throws what the files throw */
 export function readSaved(files: LogFiles): SavedCheckpoint | null | 'damaged' {
-  const bytes = readFileInto(files, CHECKPOINT_FILE, Buffer.alloc(MAX_FILE_BYTES + 1))
+  const bytes = readFileInto(files, CHECKPOINT_NAME, Buffer.alloc(MAX_FILE_BYTES + 1))
   if (bytes === null) return null
   const text = bytes.toString()
   try {
-    const file = files.open(CHECKPOINT_FILE, 'read')
+    const file = files.open(CHECKPOINT_NAME, 'read')
     const { modified } = file.stat()
     file.close()
     return { text, checkpoint: readCheckpoint(text), time: modified }
@@ -120,7 +120,7 @@ export class Checkpoints {
   async #write(text: string): Promise<void> {
     const checkpoint = readCheckpoint(text)
     if (this.#saved !== null && checkpoint.size <= this.#saved.checkpoint.size) return
-    await replaceFile(this.#files, CHECKPOINT_FILE, Buffer.from(text), true)
+    await replaceFile(this.#files, CHECKPOINT_NAME, Buffer.from(text), true)
     this.#saved = { text, checkpoint, time: this.#wall() }
   }
 }

@@ -2,9 +2,10 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Entry, readShape } from '../../../protocol/audit/entry.ts'
+import { entriesName } from '../../../protocol/audit/export.ts'
 import type { LogFiles } from './files.ts'
 import { LineReader } from './lines.ts'
-import { entriesFile, SEGMENT_ENTRIES, segmentOf } from './segments.ts'
+import { SEGMENT_ENTRIES, segmentOf } from './segments.ts'
 
 export class LogLines {
   readonly #files: LogFiles
@@ -33,7 +34,7 @@ export class LogLines {
       const known = this.#mark.first === first && this.#mark.index <= index
       let at = known ? this.#mark.index : first
       const before = lines.length
-      const file = this.#files.open(entriesFile(first), 'read')
+      const file = this.#files.open(entriesName(first), 'read')
       try {
         const until = first === tail ? tailBytes : file.stat().size
         const offset = this.#reader.scan(file, known ? this.#mark.offset : 0, until, (buffer, start, end) => {
@@ -62,7 +63,7 @@ export class LogLines {
   ): Promise<void> {
     const reader = new LineReader()
     for (let first = segmentOf(from); first < to; first += SEGMENT_ENTRIES) {
-      const file = this.#files.open(entriesFile(first), 'read')
+      const file = this.#files.open(entriesName(first), 'read')
       try {
         const until = first === tail ? tailBytes : file.stat().size
         reader.scan(file, 0, until, (buffer, start, end) => {

@@ -9,6 +9,7 @@
 import type { Checkpoint } from '../../../protocol/audit/checkpoint.ts'
 import type { Entry } from '../../../protocol/audit/entry.ts'
 import type { AuditError } from '../../../protocol/audit/errors.ts'
+import { CHECKPOINT_NAME, entriesName } from '../../../protocol/audit/export.ts'
 import { HASH_BYTES, rootHash } from '../../../protocol/audit/merkle.ts'
 import { checkSegment } from './check.ts'
 import { readSaved, type SavedCheckpoint } from './checkpoints.ts'
@@ -16,7 +17,7 @@ import { damaged } from './failures.ts'
 import { type LogFiles, replaceFile } from './files.ts'
 import { LineReader } from './lines.ts'
 import { type NodeReader, nodesBuffer, readNodes, SegmentNodes } from './nodes.ts'
-import { CHECKPOINT_FILE, entriesFile, nodesFile, SEGMENT_ENTRIES, segmentsIn } from './segments.ts'
+import { nodesFile, SEGMENT_ENTRIES, segmentsIn } from './segments.ts'
 import { LogTree } from './tree.ts'
 
 /** The log as it was found. */
@@ -86,7 +87,7 @@ export async function recover(
   }
 
   const saved = readSaved(files)
-  if (saved === 'damaged') note(`the file ${CHECKPOINT_FILE} is damaged`)
+  if (saved === 'damaged') note(`the file ${CHECKPOINT_NAME} is damaged`)
   else if (saved !== null && damage === null) compare(saved.checkpoint, origin, tree, note)
   if (torn && damage === null) await cutOff(files, last, lastBytes)
   return { tree, oldest, bytes, lastBytes, saved: saved === 'damaged' ? null : saved, damage }
@@ -107,7 +108,7 @@ function compare(
 }
 
 async function cutOff(files: LogFiles, first: number, size: number): Promise<void> {
-  const file = files.open(entriesFile(first), 'append')
+  const file = files.open(entriesName(first), 'append')
   try {
     file.truncate(size)
     await file.sync()

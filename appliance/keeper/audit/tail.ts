@@ -3,8 +3,9 @@
  * (docs/formats/audit.md, "Writing").
  */
 
+import { entriesName } from '../../../protocol/audit/export.ts'
 import { type LogFile, type LogFiles, writeAll } from './files.ts'
-import { entriesFile, SEGMENT_ENTRIES } from './segments.ts'
+import { SEGMENT_ENTRIES } from './segments.ts'
 
 /** Syncs whose times are kept. */
 const TIMES = 256
@@ -92,7 +93,7 @@ export class Tail {
   }
 
   async #openFile(): Promise<LogFile> {
-    const file = this.#files.open(entriesFile(this.#first), 'append')
+    const file = this.#files.open(entriesName(this.#first), 'append')
     try {
       // A name that is not durable would take durable lines with it.
       if (this.#bytes === 0) await this.#files.syncDirectory()
