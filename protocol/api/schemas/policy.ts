@@ -69,7 +69,7 @@ export const Settings = Type.Object(
   {
     tries: Type.Object(
       {
-        free: Type.Integer({ minimum: 1, maximum: 100, description: 'refused tries without a wait' }),
+        free: Type.Integer({ minimum: 1, maximum: 1000, description: 'refused tries without a wait' }),
         first: Type.Integer({
           minimum: 1,
           maximum: 3600,
