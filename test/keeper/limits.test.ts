@@ -9,14 +9,12 @@ const pkcs8 = Uint8Array.from(generatePrivateKey('x').pkcs8)
 const agent = (i: number): SealedState['agents'][number] => ({
   name: `agent-${i}`,
   role: 'auditor',
-  keys: [],
   pin: new Uint8Array(Buffer.from(i.toString(16).padStart(64, '0'), 'hex')),
   since: 1,
 })
 const invitation = (i: number): SealedState['invitations'][number] => ({
   name: `invited-${i}`,
   role: 'auditor',
-  keys: [],
   certificate: Uint8Array.of(0x30),
   since: 1,
   expires: 2,
@@ -32,7 +30,30 @@ const key = (i: number, versions = 1): SealedState['keys'][number] => ({
 })
 const many = <T>(count: number, make: (i: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => make(i))
-const empty: SealedState = { format: 1, authority: pkcs8, keys: [], agents: [], invitations: [] }
+const grant = (i: number): SealedState['grants'][number] => ({
+  id: `g${i}`,
+  agent: 'till-1',
+  key: 'orders',
+  fields: ['card.*'],
+  purposes: ['charge'],
+  reveal: ['full'],
+  budgets: [],
+  hours: null,
+  since: 1,
+})
+const recipient = (i: number): SealedState['recipients'][number] => ({ name: `to-${i}`, jwk: '{}', since: 1 })
+const canary = (i: number): Uint8Array => new Uint8Array(Buffer.from(i.toString(16).padStart(32, '0'), 'hex'))
+const empty: SealedState = {
+  format: 2,
+  authority: pkcs8,
+  log: pkcs8,
+  keys: [],
+  agents: [],
+  invitations: [],
+  grants: [],
+  recipients: [],
+  canaries: [],
+}
 
 t.test('When a state is one that can be written, then it can be read, up to the last of each', async t => {
   const rows: [fits: Partial<SealedState>, tooMuch: Partial<SealedState>][] = [
@@ -40,6 +61,9 @@ t.test('When a state is one that can be written, then it can be read, up to the 
     [{ keys: [key(0, 1024)] }, { keys: [key(0, 1025)] }],
     [{ agents: many(1024, agent) }, { agents: many(1025, agent) }],
     [{ invitations: many(1023, invitation) }, { invitations: many(1024, invitation) }],
+    [{ grants: many(1024, grant) }, { grants: many(1025, grant) }],
+    [{ recipients: many(256, recipient) }, { recipients: many(257, recipient) }],
+    [{ canaries: many(10_000, canary) }, { canaries: many(10_001, canary) }],
   ]
   for (const [fits, tooMuch] of rows) {
     const state = { ...empty, ...fits }

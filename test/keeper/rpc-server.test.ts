@@ -13,7 +13,7 @@ const caller = {
   namespace: 'default',
   role: 'operator',
   name: 'till-1',
-  issuer: { role: 'authority', name: 'claviger' },
+  issuer: { namespace: 'default', role: 'authority', name: 'claviger' },
 }
 const secret = () => new Uint8Array(32).fill(0xaa)
 const isZero = (bytes: Uint8Array) => bytes.every(byte => byte === 0)
@@ -29,7 +29,7 @@ function connected(handler: Handler) {
       for (const { count, resolve } of arrived) if (written.length >= count) resolve()
     },
   })
-  const server = new RpcServer(handler, () => ({}))
+  const server = new RpcServer(handler, () => [])
   server.serve(socket as never)
   return {
     socket,
@@ -73,13 +73,16 @@ t.test('When factors were used, refused, or of another shape, then the keeper ze
 
 t.test('When plaintexts are answered, then they and their frame are zeroed once written', async t => {
   const plaintexts = [secret(), secret()]
-  const { ask, answers, written } = connected((() => [plaintexts[0], 'open-failed', plaintexts[1]]) as never)
-  ask(1, 'decrypt', caller, { purpose: 'ship', reason: '', items: [['a', 'b', 'c']] })
+  const { ask, answers, written } = connected((() => ({
+    opened: [plaintexts[0], 'open-failed', plaintexts[1]],
+    index: 7,
+  })) as never)
+  ask(1, 'decrypt', caller, { purpose: 'ship', reason: '', items: [['a', 'b', 'c', 'full', 0]] })
   await answers(1)
   const { chunk, done } = written[0]!
   t.same(
     messageIn(chunk),
-    [1, [secret(), 'open-failed', secret()]],
+    [1, { opened: [secret(), 'open-failed', secret()], index: 7 }],
     'the answer is whole while it is written',
   )
   t.ok(plaintexts.every(isZero))
@@ -92,10 +95,10 @@ t.test('When the gate is gone before its answer, then the answer is zeroed too',
   const plaintext = secret()
   const result = Promise.withResolvers<never>()
   const { ask, socket, written } = connected((() => result.promise) as never)
-  ask(1, 'decrypt', caller, { purpose: 'ship', reason: '', items: [['a', 'b', 'c']] })
+  ask(1, 'decrypt', caller, { purpose: 'ship', reason: '', items: [['a', 'b', 'c', 'full', 0]] })
   await new Promise(resolve => setImmediate(resolve))
   socket.destroy()
-  result.resolve([plaintext] as never)
+  result.resolve({ opened: [plaintext], index: 7 } as never)
   await new Promise(resolve => setImmediate(resolve))
   t.ok(isZero(plaintext))
   t.equal(written.length, 0)
@@ -103,7 +106,7 @@ t.test('When the gate is gone before its answer, then the answer is zeroed too',
 
 t.test('When what is answered is the registry, then it stays as it is', async t => {
   const pin = secret()
-  const row = { name: 'till-1', role: 'operator', keys: [], pin, since: 1, expires: null }
+  const row = { name: 'till-1', role: 'operator', pin, since: 1, expires: null }
   const { ask, answers, written } = connected((() => [row]) as never)
   ask(1, 'listAgents', caller, {})
   await answers(1)

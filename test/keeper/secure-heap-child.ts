@@ -3,11 +3,11 @@
  * each moment. Start it with the flags of the keeper.
  */
 
-import { randomBytes, secureHeapUsed } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, secureHeapUsed } from 'node:crypto'
 import { stretch } from '../../appliance/gate/stretch.ts'
 import { makeAuthority } from '../../appliance/keeper/enrolment.ts'
 import { addKey } from '../../appliance/keeper/registry.ts'
-import { type SealedState, wipeState } from '../../appliance/keeper/sealed-state.ts'
+import { type SealedState, STATE_FORMAT, wipeState } from '../../appliance/keeper/sealed-state.ts'
 import { type Unlocked, unlock } from '../../appliance/keeper/unlocked.ts'
 import { Vault } from '../../appliance/keeper/vault.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
@@ -23,7 +23,18 @@ function newState(suites: readonly ('x' | 'p' | 'q')[]): SealedState {
     const { pkcs8 } = generatePrivateKey(suite)
     return { name: `key-${i}`, suite, versions: [{ version: 1, created: 1, pkcs8 }] }
   })
-  return { format: 1, authority: makeAuthority('default').pkcs8, keys, agents: [], invitations: [] }
+  const { privateKey } = generateKeyPairSync('ed25519')
+  return {
+    format: STATE_FORMAT,
+    authority: makeAuthority('default').pkcs8,
+    log: privateKey.export({ type: 'pkcs8', format: 'der' }),
+    keys,
+    agents: [],
+    invitations: [],
+    grants: [],
+    recipients: [],
+    canaries: [],
+  }
 }
 
 /** Runs the random generator, which keeps its own state there, and frees what making keys left. */
@@ -49,7 +60,8 @@ const vault = await Vault.load({
   ...{ storage: disk.storage(), namespace: 'default', floor, processes: processOf('a'), collect: gc },
 })
 const factors = [typed('passphrase', 'correct horse')]
-await vault.create({ id: 'admin', kind: 'passphrase', factors }, new Uint8Array(1), newState([]))
+const publicPart = { authority: new Uint8Array(1), log: new Uint8Array(1) }
+await vault.create({ id: 'admin', kind: 'passphrase', factors }, publicPart, newState([]))
 vault.lock()
 await vault.unlock('admin', factors)
 const updates: number[] = []
