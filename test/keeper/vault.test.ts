@@ -1,12 +1,17 @@
 /** The vault and the keeper before it: what is durable, what is in memory, and what a lock at any moment leaves. */
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import { directoryFiles, type LogFiles } from '../../appliance/keeper/audit/files.ts'
+import { AuditLog } from '../../appliance/keeper/audit/log.ts'
+import { Chronicle } from '../../appliance/keeper/chronicle.ts'
+import type { Clock } from '../../appliance/keeper/clock.ts'
 import { Keeper } from '../../appliance/keeper/keeper.ts'
 import { Keystore } from '../../appliance/keeper/keystore/keystore.ts'
+import { originOf } from '../../appliance/keeper/log-key.ts'
 import { addKey, type Change } from '../../appliance/keeper/registry.ts'
-import type { Caller, Method, NewTyped, Params } from '../../appliance/keeper/rpc/messages.ts'
-import { encodeState, type SealedState } from '../../appliance/keeper/sealed-state.ts'
+import type { Caller, Item, NewTyped, Params } from '../../appliance/keeper/rpc/messages.ts'
+import { encodeState, type SealedState, STATE_FORMAT } from '../../appliance/keeper/sealed-state.ts'
 import { Vault } from '../../appliance/keeper/vault.ts'
 import { parseProvision } from '../../appliance/provision.ts'
 import { toBase64url } from '../../protocol/bytes.ts'
@@ -15,6 +20,7 @@ import { sealField } from '../../protocol/envelope/field.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
 import { parsePublicKey } from '../../protocol/envelope/token.ts'
 import { selfSigned } from '../../protocol/identity/certificate.ts'
+import { WIDE } from '../support/appliance.ts'
 import { Disk, processOf } from './keystore-disk.ts'
 import { floor, typed } from './keystore-factors.ts'
 
@@ -34,12 +40,18 @@ function place(disk: Disk) {
 }
 const authority = (): Uint8Array =>
   generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'der' })
+const logKey = (): Uint8Array =>
+  generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' })
 const emptyState = (): SealedState => ({
-  format: 1,
+  format: STATE_FORMAT,
   authority: authority(),
+  log: logKey(),
   keys: [],
   agents: [],
   invitations: [],
+  grants: [],
+  recipients: [],
+  canaries: [],
 })
 const withKey =
   (name: string): Change =>
@@ -75,9 +87,13 @@ t.test('When the state does not decode, then nothing is left unlocked', async t 
   const versions = [good, bad].map((pkcs8, i) => ({ version: i + 1, created: 1, pkcs8 }))
   const broken: Record<string, [Uint8Array, string]> = {
     'no CBOR': [new Uint8Array([0xff]), 'keystore-damaged'],
-    'another shape': [encodeCbor({ format: 1 }), 'keystore-damaged'],
-    'another format': [encodeCbor({ ...state, format: 2 }), 'keystore-damaged'],
+    'another shape': [encodeCbor({ format: STATE_FORMAT }), 'keystore-damaged'],
+    'another format': [encodeCbor({ ...state, format: 1 } as never), 'keystore-damaged'],
     'a key that is none': [encodeState({ ...state, keys: [{ name: 'a', suite: 'x', versions }] }), 'bad-key'],
+    'a recipient that is none': [
+      encodeState({ ...state, recipients: [{ name: 'bank', jwk: '{}', since: 1 }] }),
+      'bad-recipient',
+    ],
   }
   for (const [what, [bytes, code]] of Object.entries(broken)) {
     let collected = 0
@@ -169,21 +185,40 @@ t.test('When a change fails or its disk does, then memory is as it was, and new 
   t.equal(collected, 2)
 })
 
-/** A keeper on a disk in memory, and callers of every sort. */
-async function keeperOn(disk: Disk) {
+/** Time stands still. */
+const clock: Clock = { wall: () => 1e15, up: () => 1e6, boot: 'the only one' }
+
+/** Files of a log that are durable at once, so that a decision takes few turns of the event loop. */
+const promptly = (real: LogFiles): LogFiles => ({
+  ...real,
+  open: (name, mode) => ({ ...real.open(name, mode), sync: async () => {} }),
+  syncDirectory: async () => {},
+})
+
+/** A keeper whose keystore is on a disk in memory, and callers of every sort. */
+async function keeperOn(t: Test, disk: Disk, files?: (real: LogFiles) => LogFiles) {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const administrator = selfSigned({ namespace: 'default', role: 'administrator', name: 'owner' }, privateKey)
   const card = { name: 'd', administrator: toBase64url(administrator), claim: toBase64url(randomBytes(32)) }
-  const provision = parseProvision(JSON.stringify(card))
+  const provision = parseProvision(JSON.stringify(card)).namespaces.get('default')!
   const vault = await Vault.load(place(disk))
-  const keeper = new Keeper({ vault, provision, deviceSecret: randomBytes(32), clock: () => 1e12 })
-  const issued = { role: 'authority', name: 'claviger' }
+  const directory = t.testdir()
+  const log = await AuditLog.open({
+    directory,
+    origin: originOf('default'),
+    clock,
+    ...(files ? { files: files(directoryFiles(directory)) } : {}),
+  })
+  t.teardown(() => log.close())
+  const chronicle = new Chronicle()
+  const keeper = new Keeper({ vault, log, chronicle, provision, deviceSecret: randomBytes(32), clock })
+  const issued = { namespace: 'default', role: 'authority', name: 'claviger' }
   const caller = (role: string, name: string, pin: Uint8Array = randomBytes(32)): Caller => ({
     ...{ pin, namespace: 'default', role, name },
     issuer: issued,
   })
   const owner = caller('administrator', 'owner', provision.pin)
-  const claimant = { ...owner, issuer: { role: 'administrator', name: 'owner' } }
+  const claimant = { ...owner, issuer: { namespace: 'default', role: 'administrator', name: 'owner' } }
   return { keeper, vault, caller, owner, claimant }
 }
 const passphraseOf = (text: string): NewTyped => {
@@ -191,16 +226,19 @@ const passphraseOf = (text: string): NewTyped => {
   return { output, ...argon2! }
 }
 t.test('When the cost of an unlock is asked for, then it is admitted exactly as the unlock is', async t => {
-  const { keeper, caller, owner, claimant } = await keeperOn(new Disk())
+  const { keeper, caller, owner, claimant } = await keeperOn(t, new Disk())
   const callers: Record<string, Caller> = {
     owner,
     claimant,
     operator: caller('operator', 'till-1'),
     auditor: caller('auditor', 'books'),
     backup: caller('backup', 'nas'),
-    stranger: { ...caller('operator', 'x'), issuer: { role: 'operator', name: 'x' } },
+    stranger: { ...caller('operator', 'x'), issuer: { namespace: 'default', role: 'operator', name: 'x' } },
     'of another shop': { ...owner, namespace: 'union' },
-    invited: { ...caller('operator', 'till-2'), issuer: { role: 'invitation', name: 'till-2' } },
+    invited: {
+      ...caller('operator', 'till-2'),
+      issuer: { namespace: 'default', role: 'invitation', name: 'till-2' },
+    },
   }
   const { output } = passphraseOf('another passphrase')
   const unlocking: Params<'unlock'>[] = [
@@ -212,7 +250,7 @@ t.test('When the cost of an unlock is asked for, then it is admitted exactly as 
     for (const [who, caller] of Object.entries(callers)) {
       for (const params of unlocking) {
         const factor = 'pin' in params ? 'pin' : 'passphrase'
-        const asked = await codeOf(keeper.handle('unlockCost', caller, { factor }))
+        const asked = await codeOf(keeper.handle('unlockCost', caller, { route: 'unlock', factor }))
         const unlocked = await codeOf(keeper.handle('unlock', caller, params))
         seen.add(asked)
         const expected = asked === 'done' ? 'unlock-refused' : asked
@@ -222,19 +260,20 @@ t.test('When the cost of an unlock is asked for, then it is admitted exactly as 
   }
   await compare()
   await keeper.handle('provision', claimant, { passphrase: passphraseOf('correct horse') })
+  await keeper.handle('changeSettings', owner, { tries: { free: 1000, first: 1, longest: 1 } })
   await compare()
   await keeper.handle('lock', owner, {})
   await compare()
   t.same([...seen].sort(), ['done', 'unknown-agent', 'unlock-refused', 'wrong-role', 'wrong-state'])
   const { argon2 } = typed('passphrase', '')
-  t.same(await keeper.handle('unlockCost', owner, { factor: 'passphrase' }), argon2)
+  t.same(await keeper.handle('unlockCost', owner, { route: 'unlock', factor: 'passphrase' }), argon2)
 })
 
 t.test(
   'When something new is cheaper than the floor, then neither a keystore nor a slot is made',
   async t => {
     const disk = new Disk()
-    const { keeper, claimant } = await keeperOn(disk)
+    const { keeper, claimant } = await keeperOn(t, disk)
     const cheap = { ...passphraseOf('correct horse'), m: 7 }
     await t.rejects(keeper.handle('provision', claimant, { passphrase: cheap }), {
       code: 'malformed-request',
@@ -248,7 +287,7 @@ t.test(
   'When the disk is slow, then a lock waits for nothing, and the change is there afterwards',
   async t => {
     const disk = new Disk()
-    const { keeper, vault, owner, claimant } = await keeperOn(disk)
+    const { keeper, vault, owner, claimant } = await keeperOn(t, disk)
     await keeper.handle('provision', claimant, { passphrase: passphraseOf('correct horse') })
     const resume = Promise.withResolvers<void>()
     const writing = Promise.withResolvers<void>()
@@ -280,7 +319,7 @@ t.test(
 )
 
 t.test('When it is locked while fields are being opened, then no plaintext leaves', async t => {
-  const { keeper, vault, caller, owner, claimant } = await keeperOn(new Disk())
+  const { keeper, vault, caller, owner, claimant } = await keeperOn(t, new Disk(), promptly)
   await keeper.handle('provision', claimant, { passphrase: passphraseOf('correct horse') })
   const { versions } = await keeper.handle('createKey', owner, { name: 'orders', suite: 'x' })
   const till = caller('operator', 'till-1')
@@ -288,7 +327,7 @@ t.test('When it is locked while fields are being opened, then no plaintext leave
     const { name, pin } = till
     return {
       ...state,
-      agents: [...state.agents, { name, role: 'operator', keys: ['orders'], pin, since: 1 }],
+      agents: [...state.agents, { name, role: 'operator', pin, since: 1 }],
     }
   })
   const key = parsePublicKey(versions[0]!.publicKey)
@@ -297,14 +336,32 @@ t.test('When it is locked while fields are being opened, then no plaintext leave
   const params: Params<'decrypt'> = {
     purpose: 'ship',
     reason: '',
-    items: Array.from({ length: 4 }, () => [token, context.field, context.record]),
+    items: Array.from({ length: 64 }, () => [token, context.field, context.record, 'full', 0] satisfies Item),
   }
-  const opened = await keeper.handle('decrypt', till, params)
+  await keeper.handle('addGrant', owner, { ...WIDE, agent: 'till-1', key: 'orders' })
+  const { opened } = await keeper.handle('decrypt', till, params)
   t.same(
     opened.map(value => Buffer.from(value as Uint8Array).toString()),
-    Array(4).fill('4111'),
+    Array(64).fill('4111'),
   )
-  const decryption = keeper.handle('decrypt' as Method, till, params as never)
-  await keeper.handle('lock', owner, {})
-  await t.rejects(decryption, { code: 'wrong-state' })
+  const { output } = passphraseOf('correct horse')
+  let refused = 0
+  for (let at = 0; ; at++) {
+    let isOver = false
+    const decryption = keeper.handle('decrypt', till, params).finally(() => {
+      isOver = true
+    })
+    for (let i = 0; i < at; i++) await new Promise(setImmediate)
+    if (isOver) {
+      t.equal((await decryption).opened.length, 64)
+      break
+    }
+    const locked = keeper.handle('lock', owner, {})
+    const code = await codeOf(decryption)
+    if (code !== 'wrong-state') t.fail(`locked at turn ${at}: ${code}`)
+    refused += 1
+    await locked
+    await keeper.handle('unlock', owner, { passphrase: output })
+  }
+  t.ok(refused > 2, `locked at each of ${refused} turns: before the log, after it, while they are opened`)
 })
