@@ -1,4 +1,5 @@
 /** The gate process: HTTPS on the LAN, the same app on the serial line, the keeper behind it. */
+import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { toBase64url } from '../../protocol/bytes.ts'
 import { SnapshotReader } from '../health/feed.ts'
@@ -41,6 +42,7 @@ const card = values.provision
   ? await readProvision(values.provision).catch(error => fail(error.message))
   : null
 const keeper = new KeeperClient(keeperPath)
+const trusted = once(keeper, 'trust')
 const health = new SnapshotReader(healthPath)
 const identity = await loadDeviceIdentity(identityDirectory)
 let serial: SerialListener | undefined
@@ -68,6 +70,8 @@ if (values.serial) {
   serial = listenOnSerial(app, values.serial, toBase64url(identity.pin))
   process.stdout.write(`serial ${values.serial}\n`)
 }
+// Before the keeper has told whom to trust, every handshake is refused.
+await trusted
 process.stdout.write('ready\n')
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)

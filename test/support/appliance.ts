@@ -131,13 +131,14 @@ export async function startProcesses(
     serial,
     host,
     fullCost = false,
-  }: { lan?: string; serial?: string; host?: string; fullCost?: boolean } = {},
+    // All of a test's callers share one address.
+    freeRefusals = 100_000,
+  }: { lan?: string; serial?: string; host?: string; fullCost?: boolean; freeRefusals?: number } = {},
 ): Promise<Processes> {
   const started = performance.now()
   const args = ['--data', data, '--lan', lan, ...(serial ? ['--serial', serial] : [])]
   const cost = fullCost ? [] : ['--argon2-memory', '64']
-  // All of a test's callers share one address.
-  const free = ['--free-refusals', '100000']
+  const free = ['--free-refusals', String(freeRefusals)]
   const child = spawn(...bareNode(MAIN, ...args, ...cost, ...free), { stdio: ['ignore', 'pipe', 'pipe'] })
   const lines: string[] = []
   const waiting = new Set<{ pattern: RegExp; resolve(line: string): void }>()
