@@ -3,18 +3,25 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import { type Command, type Surroundings, UsageError } from './command.ts'
 import { Terminal } from './terminal.ts'
 
-/** Commands by name; each is loaded only when it is used. */
+/** Commands by name, in the order of the overview; each is loaded only when it is used. */
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   demo: () => import('./commands/demo.ts'),
   status: () => import('./commands/status.ts'),
+  provision: () => import('./commands/provision.ts'),
   enrol: () => import('./commands/enrol.ts'),
   unlock: () => import('./commands/unlock.ts'),
   lock: () => import('./commands/lock.ts'),
+  lockdown: () => import('./commands/lockdown.ts'),
   seal: () => import('./commands/seal.ts'),
   open: () => import('./commands/open.ts'),
   'admin key': () => import('./commands/admin-key.ts'),
   'admin agent': () => import('./commands/admin-agent.ts'),
-  provision: () => import('./commands/provision.ts'),
+  'admin grant': () => import('./commands/admin-grant.ts'),
+  'admin recipient': () => import('./commands/admin-recipient.ts'),
+  'admin lockdown': async () => ({ command: (await import('./commands/lockdown.ts')).adminCommand }),
+  'admin audit': () => import('./commands/admin-audit.ts'),
+  'admin health': () => import('./commands/admin-health.ts'),
+  'admin settings': () => import('./commands/admin-settings.ts'),
 }
 
 async function main(args: string[], surroundings: Surroundings): Promise<number> {
@@ -64,9 +71,10 @@ function report(error: unknown, command: Command, json: boolean, terminal: Termi
 }
 
 async function overview(): Promise<string> {
+  const width = Math.max(...Object.keys(COMMANDS).map(name => name.length)) + 2
   const entries = await Promise.all(
     Object.entries(COMMANDS).map(
-      async ([name, load]) => `  ${name.padEnd(14)}${(await load()).command.summary}\n`,
+      async ([name, load]) => `  ${name.padEnd(width)}${(await load()).command.summary}\n`,
     ),
   )
   return `claviger COMMAND [OPTIONS]\n\n${entries.join('')}\nclaviger COMMAND --help says more about one of them\n`

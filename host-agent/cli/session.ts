@@ -1,9 +1,10 @@
 /** Which enrolment a command uses, and the connection to its device. */
 
 import type { Role } from '../../protocol/api/routes.ts'
-import type { Appliance } from '../client/appliance.ts'
+import type { Appliance, Patience } from '../client/appliance.ts'
 import { connectProfile } from '../client/connect.ts'
 import { listProfiles, type Profile, profileDirectory, readProfile } from '../client/profile.ts'
+import { fileWitness } from '../client/witness-file.ts'
 import { type Surroundings, UsageError } from './command.ts'
 
 /** `--as` and `--at`, as every command takes them. */
@@ -56,12 +57,23 @@ function preferred(profiles: Profile[]): Profile[] {
   return administrators.length > 0 ? administrators : profiles
 }
 
+/** Connects as this machine's enrolment, which remembers how far the device's log was. */
+export function connectHere(
+  profile: Profile,
+  { env }: Surroundings,
+  patience?: Patience,
+): Promise<Appliance> {
+  const witness = fileWitness(profileDirectory(env), profile.name)
+  return connectProfile(profile, { witness, ...(patience ? { patience } : {}) })
+}
+
 /** Connects, hands over, and closes whatever happens. */
 export async function withAppliance<T>(
   profile: Profile,
+  surroundings: Surroundings,
   use: (appliance: Appliance) => Promise<T>,
 ): Promise<T> {
-  const appliance = await connectProfile(profile)
+  const appliance = await connectHere(profile, surroundings)
   try {
     return await use(appliance)
   } finally {

@@ -21,19 +21,15 @@ export class ApplianceError extends ClavigerError {
   readonly status: number
   /** State of the device, where the refusal is `wrong-state`. */
   readonly state: State | undefined
-  /** From when on the same request has a chance, seconds since 1970; where the device says so. */
-  readonly free: number | undefined
-
   constructor(
     code: ErrorCode,
     status: number,
     message: string,
-    options: ErrorOptionsWithHint & Circumstances = {},
+    options: ErrorOptionsWithHint & { state?: State } = {},
   ) {
     super(code, message, options)
     this.status = status
     this.state = options.state
-    this.free = options.free
   }
 }
 
@@ -73,8 +69,8 @@ export function readProblem(
   const next = freeFrom === undefined ? (text(hint) ?? step) : (step ?? text(hint))
   return new ApplianceError(code, status, message, {
     ...(next ? { hint: next } : {}),
-    state: inState,
-    free: freeFrom,
+    ...(inState ? { state: inState } : {}),
+    ...(freeFrom === undefined ? {} : { free: freeFrom }),
   })
 }
 

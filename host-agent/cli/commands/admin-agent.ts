@@ -4,18 +4,20 @@ import { fromBase64url } from '../../../protocol/bytes.ts'
 import { formatInvitation } from '../../../protocol/identity/invitation.ts'
 import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { type Choice, chooseProfile, withAppliance } from '../session.ts'
+import { utcMinute } from '../time.ts'
 
 export const command: Command = {
   summary: 'list, invite and revoke agents',
   usage: `claviger admin agent list
-claviger admin agent invite NAME [--role ROLE] [--key KEY]… [--valid-for HOURS] [--address ADDRESS]…
+claviger admin agent invite NAME [--role ROLE] [--valid-for HOURS] [--address ADDRESS]…
 claviger admin agent revoke NAME
 
   --role       administrator, operator (default), auditor, backup
-  --key        a key that the operator may open with; may be given several times
   --valid-for  hours until the invitation expires (default 24)
   --address    where the invited machine finds the device; default: where this one does
   --as NAME, --at ADDRESS, --json
+
+An operator can open nothing until claviger admin grant add says what and for which purpose.
 `,
 
   async run(args, surroundings) {
@@ -24,7 +26,6 @@ claviger admin agent revoke NAME
       {
         ...COMMON,
         role: { type: 'string', default: 'operator' },
-        key: { type: 'string', multiple: true, default: [] },
         'valid-for': { type: 'string', default: '24' },
         address: { type: 'string', multiple: true },
       },
@@ -40,16 +41,7 @@ claviger admin agent revoke NAME
     if (!role) throw new UsageError(`there is no role ${options.role}`, `the roles are ${ROLES.join(', ')}`)
     const hours = Number(options['valid-for'])
     if (!(hours >= 0.1 && hours <= 720)) throw new UsageError('--valid-for takes hours from 0.1 to 720')
-    if (role === 'operator' && options.key.length === 0)
-      throw new UsageError(
-        'an operator without a key can open nothing',
-        `name one: claviger admin agent invite ${name} --key orders`,
-      )
-    return invite(
-      { name: name!, role, keys: options.key, validFor: Math.round(hours * 3600) },
-      options,
-      surroundings,
-    )
+    return invite({ name: name!, role, validFor: Math.round(hours * 3600) }, options, surroundings)
   },
 }
 
@@ -59,44 +51,49 @@ async function list(
 ): Promise<number> {
   const { terminal } = surroundings
   const profile = await chooseProfile(options, surroundings, ['administrator', 'auditor'])
-  const { agents } = await withAppliance(profile, appliance => appliance.listAgents())
+  const { agents } = await withAppliance(profile, surroundings, appliance => appliance.listAgents())
   if (options.json) terminal.printJson({ agents })
   else
     terminal.table(
-      ['name', 'role', 'keys', 'since', ''],
-      agents.map(({ name, role, keys, since, expires }) => [
+      ['name', 'role', 'since', ''],
+      agents.map(({ name, role, since, expires }) => [
         name,
         role,
-        keys.join(' '),
-        moment(since),
-        expires === null ? '' : `invited, until ${moment(expires)}`,
+        utcMinute(since),
+        expires === null ? '' : `invited, until ${utcMinute(expires)}`,
       ]),
     )
   return 0
 }
 
 async function invite(
-  body: { name: string; role: Role; keys: string[]; validFor: number },
+  body: { name: string; role: Role; validFor: number },
   options: Choice & { json?: boolean | undefined; address?: string[] | undefined },
   surroundings: Surroundings,
 ): Promise<number> {
   const { terminal } = surroundings
+  const { name, role } = body
   const profile = await chooseProfile(options, surroundings, ['administrator'])
-  const { secret, expires } = await withAppliance(profile, appliance => appliance.invite(body))
+  const { secret, expires } = await withAppliance(profile, surroundings, appliance => appliance.invite(body))
   const invitation = formatInvitation({
     addresses: options.address ?? profile.addresses,
     device: fromBase64url(profile.device)!,
     namespace: profile.namespace,
-    name: body.name,
-    role: body.role,
+    name,
+    role,
     secret: fromBase64url(secret)!,
     expires,
   })
-  if (options.json) terminal.printJson({ invitation, expires })
-  else {
-    terminal.print(invitation)
-    terminal.say(`for ${body.name} (${body.role}), once, until ${moment(expires)}; give it to nobody else`)
+  if (options.json) {
+    terminal.printJson({ invitation, expires })
+    return 0
   }
+  terminal.print(invitation)
+  terminal.say(`for ${name} (${role}), once, until ${utcMinute(expires)}; give it to nobody else`)
+  if (role === 'operator')
+    terminal.hint(
+      `it can open nothing yet: claviger admin grant add ${name} --key KEY --field FIELD --purpose PURPOSE --reveal full`,
+    )
   return 0
 }
 
@@ -106,12 +103,8 @@ async function revoke(
   surroundings: Surroundings,
 ): Promise<number> {
   const profile = await chooseProfile(options, surroundings, ['administrator'])
-  const { revoked } = await withAppliance(profile, appliance => appliance.revoke(name))
+  const { revoked } = await withAppliance(profile, surroundings, appliance => appliance.revoke(name))
   if (options.json) surroundings.terminal.printJson({ revoked })
   else surroundings.terminal.print(`${revoked} is revoked`)
   return 0
-}
-
-function moment(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectProfile } from '../../client/connect.ts'
+import { fileWitness } from '../../client/witness-file.ts'
 import { type Command, readArguments } from '../command.ts'
 import { type DemoDevice, startDevice } from '../demo/device.ts'
 import { Shop } from '../demo/shop.ts'
 import {
+  askForAnotherPurpose,
   enrolWorkstation,
   flashCard,
   KEY,
@@ -17,6 +19,7 @@ import {
   type Stage,
   stolenRows,
   takeOwnership,
+  verifyTheLog,
 } from '../demo/story.ts'
 import { Teller } from '../demo/teller.ts'
 
@@ -90,8 +93,8 @@ async function perform(
   tell.thief(stolenRows(shop))
   shop.close()
 
-  const overSerial = await connectProfile(office)
-  const overLan = await connectProfile(till)
+  const overSerial = await connectProfile(office, { witness: fileWitness(stage.home, office.name) })
+  const overLan = await connectProfile(till, { witness: fileWitness(stage.home, till.name) })
   try {
     const labels = await openColumn(overSerial, rows, 'address', 'ship')
     tell.labels(labels.values, labels.ms)
@@ -99,9 +102,11 @@ async function perform(
     tell.cards(cards.values, cards.ms)
     const stranger = await knockAsStranger(till)
     const swapped = await openSwappedRow(overLan, rows)
-    tell.refused(stranger, swapped)
+    const purpose = await askForAnotherPurpose(overLan, rows)
+    tell.refused(stranger, swapped, purpose)
     const { answered, ms } = await killTheGate(device, overLan, rows)
     tell.killed(answered, ms)
+    tell.log(await verifyTheLog(stage, owner))
     const seconds = Math.round(performance.now() - started) / 1000
     tell.end(seconds)
     return {

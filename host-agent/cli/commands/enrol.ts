@@ -3,6 +3,7 @@
 import { parseInvitation } from '../../../protocol/identity/invitation.ts'
 import { enrol } from '../../client/connect.ts'
 import { listProfiles, profileDirectory, writeProfile } from '../../client/profile.ts'
+import { fileWitness, forgetOtherLog } from '../../client/witness-file.ts'
 import { type Command, readArguments, UsageError } from '../command.ts'
 
 export const command: Command = {
@@ -47,6 +48,7 @@ export const command: Command = {
     const profile = await enrol({ invitation, addresses, ...(pin === undefined ? {} : { pin }) })
     const path = await writeProfile(directory, profile)
     const { name, role, namespace, device } = profile
+    await forgetOtherLog(fileWitness(directory, name), profile.logKey!)
     if (options.json) terminal.printJson({ name, role, namespace, device, addresses, file: path })
     else terminal.print(`enrolled as ${name} (${role}) with device ${device.slice(0, 8)}`)
     return 0

@@ -9,7 +9,7 @@ export const command: Command = {
   async run(args, surroundings) {
     const { options } = readArguments(args, COMMON, [])
     const profile = await chooseProfile(options, surroundings, ['operator', 'administrator'])
-    return withAppliance(profile, async appliance => {
+    return withAppliance(profile, surroundings, async appliance => {
       const { state } = await appliance.lock()
       if (options.json) surroundings.terminal.printJson({ state })
       else surroundings.terminal.print(`the device is ${state}`)

@@ -1,9 +1,9 @@
 /** `claviger status`: every enrolment of this machine, and how its device is. */
 
 import { ClavigerError } from '../../../protocol/api/errors.ts'
-import { connectProfile } from '../../client/connect.ts'
 import { listProfiles, type Profile, profileDirectory, readProfile } from '../../client/profile.ts'
 import { COMMON, type Command, readArguments, type Surroundings } from '../command.ts'
+import { connectHere } from '../session.ts'
 
 interface Row {
   enrolment: string
@@ -25,7 +25,9 @@ export const command: Command = {
     const names = options.as ? [options.as] : await listProfiles(directory)
     const profiles = await Promise.all(names.map(name => readProfile(directory, name)))
     const rows = await Promise.all(
-      profiles.map(profile => look(options.at ? { ...profile, addresses: [options.at] } : profile)),
+      profiles.map(profile =>
+        look(options.at ? { ...profile, addresses: [options.at] } : profile, surroundings),
+      ),
     )
     if (options.json) terminal.printJson({ enrolments: rows })
     else if (rows.length === 0) {
@@ -42,7 +44,7 @@ export const command: Command = {
   },
 }
 
-async function look(profile: Profile): Promise<Row> {
+async function look(profile: Profile, surroundings: Surroundings): Promise<Row> {
   const { name: enrolment, role, addresses } = profile
   const row: Row = {
     enrolment,
@@ -54,7 +56,7 @@ async function look(profile: Profile): Promise<Row> {
   if (profile.claim)
     return { ...row, state: 'waiting', hint: 'provision the device: claviger provision --at ADDRESS' }
   try {
-    const appliance = await connectProfile(profile, { patience: { retryFor: 1000 } })
+    const appliance = await connectHere(profile, surroundings, { retryFor: 1000 })
     try {
       const { state, name } = await appliance.status()
       return { ...row, device: `${name} (${profile.device.slice(0, 8)})`, address: appliance.address, state }

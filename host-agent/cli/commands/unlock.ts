@@ -1,4 +1,7 @@
 /** `claviger unlock`: an administrator's passphrase, or a staff member's PIN with this machine's share. */
+import { profileDirectory } from '../../client/profile.ts'
+import { witnessLog } from '../../client/witness.ts'
+import { fileWitness } from '../../client/witness-file.ts'
 import { COMMON, type Command, readArguments, UsageError } from '../command.ts'
 import { chooseProfile, withAppliance } from '../session.ts'
 
@@ -11,16 +14,16 @@ export const command: Command = {
 
   async run(args, surroundings) {
     const { options } = readArguments(args, { ...COMMON, 'secret-fd': { type: 'string' } }, [])
-    const { terminal } = surroundings
+    const { terminal, env } = surroundings
     const profile = await chooseProfile(options, surroundings, ['operator', 'administrator'])
-    const { role, hostShare } = profile
+    const { role, hostShare, logKey } = profile
     if (role !== 'administrator' && !hostShare)
       throw new UsageError(
         `${profile.name} was enrolled without a PIN`,
         'unlock with another enrolment, or enrol again',
       )
     const ask = (prompt: string) => terminal.secret(prompt, '--secret-fd', options['secret-fd'])
-    return withAppliance(profile, async appliance => {
+    return withAppliance(profile, surroundings, async appliance => {
       const before = await appliance.status()
       const body =
         before.state !== 'locked'
@@ -29,6 +32,9 @@ export const command: Command = {
             ? { pin: await ask('PIN'), hostShare }
             : { passphrase: await ask('passphrase') }
       const { state } = body ? await appliance.unlock(body) : before
+      // Only now it can sign for all of its log.
+      if (body && logKey !== undefined)
+        await witnessLog(appliance, logKey, fileWitness(profileDirectory(env), profile.name))
       if (options.json) terminal.printJson({ state })
       else terminal.print(body ? `the device is ${state}` : `the device is ${state} already`)
       return state === 'operational' ? 0 : 1

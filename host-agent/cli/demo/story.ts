@@ -9,6 +9,8 @@ import { makeCard } from '../../client/card.ts'
 import { connectProfile, enrol, provision } from '../../client/connect.ts'
 import { administratorCredentials } from '../../client/identity.ts'
 import { type Profile, writeProfile } from '../../client/profile.ts'
+import { fileWitness } from '../../client/witness-file.ts'
+import { exportLog } from '../audit/export.ts'
 import type { DemoDevice } from './device.ts'
 import { type CustomerRow, FIELDS, plaintextOf, recordOf, type Shop } from './shop.ts'
 
@@ -52,16 +54,25 @@ export async function takeOwnership(stage: Stage, device: DemoDevice, card: Prof
   }
 }
 
-/** Invites and enrols one workstation over its own wire. */
+/** What a workstation may see: one kind of field, for one purpose. */
+export const GRANTS = {
+  office: { fields: ['address.*'], purposes: ['ship'] },
+  till: { fields: ['card.number'], purposes: ['charge'] },
+} as const
+
+/** Different records that a workstation may open in a day. */
+const RECORDS_A_DAY = 100
+
+/** Invites and enrols one workstation over its own wire, and grants it what it needs and nothing else. */
 export async function enrolWorkstation(
   stage: Stage,
   owner: Profile,
-  name: string,
+  name: keyof typeof GRANTS,
   address: string,
 ): Promise<Profile> {
   const admin = await connectProfile(owner)
   try {
-    const { secret, expires } = await admin.invite({ name, role: 'operator', keys: [KEY], validFor: 600 })
+    const { secret, expires } = await admin.invite({ name, role: 'operator', validFor: 600 })
     const invitation = {
       addresses: [address],
       device: fromBase64url(owner.device)!,
@@ -73,6 +84,16 @@ export async function enrolWorkstation(
     }
     const profile = await enrol({ invitation, pin: DEMO_PIN })
     await writeProfile(stage.home, profile)
+    const { fields, purposes } = GRANTS[name]
+    await admin.addGrant({
+      agent: name,
+      key: KEY,
+      fields: [...fields],
+      purposes: [...purposes],
+      reveal: ['full'],
+      budgets: [{ per: 'day', records: RECORDS_A_DAY, operations: null, alarm: false }],
+      hours: null,
+    })
     return profile
   } finally {
     await admin.close()
@@ -127,6 +148,27 @@ export async function openSwappedRow(till: Appliance, [first, second]: CustomerR
   const code = results[0]?.error?.code
   expect(code, 'a card in the wrong row does not open')
   return code
+}
+
+/** The same workstation asks for a purpose that nobody granted. Returns the code. */
+export async function askForAnotherPurpose(till: Appliance, [first]: CustomerRow[]): Promise<string> {
+  const { results } = await till.decrypt(bodyOf([first!], 'card', 'marketing'))
+  const code = results[0]?.error?.code
+  expect(code, 'a card is not opened for a purpose that nobody granted')
+  return code
+}
+
+/** The owner fetches the log and checks it against what the device signed. Returns how many entries it has. */
+export async function verifyTheLog(stage: Stage, owner: Profile): Promise<number> {
+  const appliance = await connectProfile(owner, { witness: fileWitness(stage.home, owner.name) })
+  try {
+    const directory = join(stage.home, 'log')
+    const progress = () => ({ update: () => {}, end: () => {} })
+    const { size } = await exportLog({ appliance, logKey: owner.logKey!, directory, progress })
+    return size
+  } finally {
+    await appliance.close()
+  }
 }
 
 /** Kills the gate in the middle of many requests. Every one must be answered, by a keeper that was never locked. */

@@ -53,6 +53,7 @@ export class Teller {
 
   workstations(): void {
     this.#tell('Two workstations', '“office” enrolled over serial, “till” over LAN, each with a PIN')
+    this.#more(faint('office may see addresses to ship, till may see cards to charge; nothing else'))
   }
 
   shop(customers: number, php: number | null): void {
@@ -81,12 +82,13 @@ export class Teller {
     this.#more(faint(cards.slice(0, 4).map(masked).join('  ')))
   }
 
-  refused(stranger: string, swapped: string): void {
+  refused(stranger: string, swapped: string, purpose: string): void {
     this.#tell('A stranger', `with a certificate of his own was turned away ${faint(`(${stranger})`)}`)
     this.#tell(
       'A swapped row',
       `one customer’s card in another’s row: does not open ${faint(`(${swapped})`)}`,
     )
+    this.#tell('Another purpose', `“till” asks for a card for marketing: refused ${faint(`(${purpose})`)}`)
   }
 
   killed(answered: number, time: number): void {
@@ -95,6 +97,13 @@ export class Teller {
       `of the network process amid ${answered} requests: all answered within ${ms(time)},`,
     )
     this.#more('nothing lost, the key still unlocked in its own process')
+  }
+
+  log(entries: number): void {
+    this.#tell(
+      'The log',
+      `has all of this in ${entries} entries; they are what the device signed, none is missing`,
+    )
   }
 
   end(seconds: number): void {
@@ -118,6 +127,8 @@ export class Teller {
       `${COMMAND} status`,
       `${COMMAND} admin key list --as owner`,
       `${COMMAND} admin agent list --as owner`,
+      `${COMMAND} admin grant list --as owner`,
+      `${COMMAND} admin audit tail --as owner`,
       `${COMMAND} lock --as till`,
       `${COMMAND} unlock --as till`,
       `sqlite3 ${home}/shop.db "select card from customers where id = 3" | ${COMMAND} open --as till --purpose charge --field card.number --record customers/3`,
