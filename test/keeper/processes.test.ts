@@ -96,6 +96,7 @@ t.test('When a PIN was wrong too often, then its slot is gone, and the passphras
   const profile = await appliance.enrol('till-1', 'operator', [], PIN)
   const other = await appliance.enrol('till-2', 'operator', [])
   const admin = await appliance.connect(appliance.admin)
+  await admin.changeSettings({ tries: { free: 1000, first: 1, longest: 1 } })
   await admin.lock()
   const till = await appliance.connect(profile)
   const hostShare = profile.hostShare!
