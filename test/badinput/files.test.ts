@@ -18,7 +18,9 @@ import { ClavigerError, isErrorCode } from '../../protocol/api/errors.ts'
 import { memoryCable } from '../support/memory-wire.ts'
 
 const { provisionJson, profile } = makeCard('owner', 'test device')
-const card = JSON.parse(provisionJson) as Record<string, unknown>
+const two = makeCard('owner', 'test device', ['shop', 'union'])
+/** A card of one namespace, and one of two. */
+const cards = [provisionJson, two.provisionJson]
 
 /** Values that are nearly right, and values that are not at all. */
 const hostile = fc.oneof(
@@ -29,7 +31,14 @@ const hostile = fc.oneof(
 t.test('When provision.json is not what flashing writes, then the error says so', async t => {
   t.match(parseProvision(provisionJson), {
     name: 'test device',
-    subject: { role: 'administrator', name: 'owner' },
+    namespaces: new Map([['default', { subject: { role: 'administrator', name: 'owner' } }]]),
+  })
+  t.match(parseProvision(two.provisionJson), {
+    name: 'test device',
+    namespaces: new Map([
+      ['shop', { subject: { namespace: 'shop', name: 'owner-shop' } }],
+      ['union', { subject: { namespace: 'union', name: 'owner-union' } }],
+    ]),
   })
   /** True for an error of ours: it names the file, or has a code. */
   const refuses = (text: string) => {
@@ -52,14 +61,37 @@ t.test('When provision.json is not what flashing writes, then the error says so'
   ])
     t.ok(refuses(text), text.slice(0, 10))
   fc.assert(fc.property(fc.oneof(fc.json(), fc.string({ unit: 'binary' })), refuses))
+  for (const text of cards) {
+    fc.assert(fc.property(fc.nat(), at => refuses(text.trimEnd().slice(0, at % (text.length - 1)))))
+    const card = JSON.parse(text) as Record<string, unknown>
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.keys(card)), hostile, (key, value) => {
+        fc.pre(!(key === 'name' && typeof value === 'string' && value.length > 0 && value.length <= 64))
+        return refuses(JSON.stringify({ ...card, [key]: value }))
+      }),
+    )
+  }
+  const { namespaces, ...rest } = JSON.parse(two.provisionJson)
+  const [shop, union] = namespaces
+  const listed = (...namespaces: unknown[]) => JSON.stringify({ ...rest, namespaces })
+  t.notOk(refuses(listed(shop, union)), 'so far it is good')
+  const bad: Record<string, unknown[]> = {
+    none: [],
+    'the same twice': [shop, union, shop],
+    'an administrator of the other': [{ ...shop, administrator: union.administrator }],
+    'a name with a dot': [{ ...shop, namespace: 'shop.lock' }],
+    'a name in capitals': [{ ...shop, namespace: 'Shop' }],
+    'a path': [{ ...shop, namespace: '../shop' }],
+    'no name': [{ administrator: shop.administrator }],
+    'no administrator': [{ namespace: 'shop' }],
+    'no objects': [null, 1, 'shop'],
+    'too many': Array.from({ length: 65 }, () => shop),
+  }
+  for (const [what, list] of Object.entries(bad)) t.ok(refuses(listed(...list)), what)
   fc.assert(
-    fc.property(fc.nat(), at => refuses(provisionJson.trimEnd().slice(0, at % (provisionJson.length - 1)))),
-  )
-  fc.assert(
-    fc.property(fc.constantFrom(...Object.keys(card)), hostile, (key, value) => {
-      fc.pre(!(key === 'name' && typeof value === 'string' && value.length > 0 && value.length <= 64))
-      return refuses(JSON.stringify({ ...card, [key]: value }))
-    }),
+    fc.property(fc.constantFrom('namespace', 'administrator'), hostile, (key, value) =>
+      refuses(listed({ ...shop, [key]: value })),
+    ),
   )
 })
 
