@@ -7,11 +7,12 @@ export type Shape<T> = (value: unknown) => value is T
 /** The type that a shape guards. */
 export type Of<S> = S extends Shape<infer T> ? T : never
 
-/** Text of at most `max` UTF-16 units. */
+/** Text of at most `max` code points, as JSON Schema counts them: what the gate's schemas let through fits here. */
 export const text =
   (max: number): Shape<string> =>
   (value): value is string =>
-    typeof value === 'string' && value.length <= max
+    typeof value === 'string' &&
+    (value.length <= max || (value.length <= 2 * max && [...value].length <= max))
 
 /** A byte string of at most `max` bytes. */
 export const bytes =

@@ -102,7 +102,7 @@ const caller = {
   namespace: 'default',
   role: 'administrator',
   name: 'owner',
-  issuer: { role: 'authority', name: 'claviger' },
+  issuer: { namespace: 'default', role: 'authority', name: 'claviger' },
 }
 
 t.test(
@@ -238,6 +238,9 @@ t.test('Whatever a shape is given, then it says yes or no', async t => {
     }),
     { numRuns: 500 },
   )
+  t.equal(readAnswer([1, null, 'over-budget', 'd', 'h']), null)
+  t.equal(readAnswer([1, null, 'over-budget', 'd', 'h', '7']), null)
+  t.match(readAnswer([1, null, 'over-budget', 'd', 'h', 7]), { kind: 'error', code: 'over-budget', free: 7 })
   const point = shape.map({ x: shape.integer(9), y: shape.integer(9) })
   const rows: [unknown, boolean][] = [
     [{ x: 1, y: 9 }, true],
@@ -257,6 +260,8 @@ t.test('Whatever a shape is given, then it says yes or no', async t => {
   t.notOk(shape.bytes(4, 4)(Buffer.alloc(5)))
   t.ok(shape.bytes(4, 4)(Buffer.alloc(4)))
   t.notOk(shape.text(2)('abc'))
+  t.ok(shape.text(2)('😀😀'), 'characters are code points')
+  t.notOk(shape.text(2)('😀😀😀'))
   t.notOk(shape.word('a', 'b')('toString'))
   t.notOk(shape.number(Number.NaN))
   t.notOk(shape.tuple(shape.boolean)([true, true]))

@@ -16,4 +16,4 @@ export const Base64url = (bytes: number) =>
   Type.String({ minLength: 1, maxLength: Math.ceil((bytes * 4) / 3), pattern: '^[A-Za-z0-9_-]+$' })
 export const Secret = (description: string) => Type.String({ minLength: 1, maxLength: 1024, description })
 export const Time = Type.Integer({ minimum: 0, description: 'seconds since 1970' })
-export const Count = Type.Integer({ minimum: 0 })
+export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
