@@ -70,7 +70,10 @@ export function formatEntry(entry: Entry): string {
   return line
 }
 
-/** The entry of a line, or `null` unless the line is exactly what {@link formatEntry} gives for it. */
+/**
+ * The entry of a line, as it was parsed: with the line's `crc` beside its fields.
+ * @returns `null` unless the line is exactly what {@link formatEntry} gives for it
+ */
 export function readEntry(line: string): Entry | null {
   if (line.length > MAX_LINE_BYTES) return null
   const entry = readShape(line)

@@ -127,9 +127,10 @@ export class ExportVerifier {
       this.#surplus = true
       return
     }
-    if (this.#malformed === null && !hasRightCrc(input.subarray(1))) this.#malformed = index
     const leaf = leafText(input)
     const stored = this.#storedLeaf(index)
+    if (stored === null && this.#malformed === null && !hasRightCrc(input.subarray(1)))
+      this.#malformed = index
     if (this.#leaves !== null) {
       if (stored !== null) this.#leaves.addLeaf(stored)
     } else if (stored !== null && stored !== leaf) {

@@ -184,7 +184,8 @@ export class AuditLog {
    * @throws AuditError `unknown-entry`, `audit-damaged`, `audit-unavailable`
    */
   inclusion(index: number, size: number): Uint8Array[] {
-    this.#assertSizes(index + 1, size)
+    this.#assertSizes(index, size)
+    if (index === size) throw this.#unknown()
     return this.#read(() => inclusionProof(index, size, this.#tree.nodeAt))
   }
 

@@ -7,14 +7,14 @@
  */
 
 import type { Checkpoint } from '../../../protocol/audit/checkpoint.ts'
-import type { Entry } from '../../../protocol/audit/entry.ts'
+import { type Entry, hasRightCrc, MAX_LINE_BYTES } from '../../../protocol/audit/entry.ts'
 import type { AuditError } from '../../../protocol/audit/errors.ts'
 import { CHECKPOINT_NAME, entriesName } from '../../../protocol/audit/export.ts'
 import { HASH_BYTES, rootHash } from '../../../protocol/audit/merkle.ts'
 import { checkSegment } from './check.ts'
 import { readSaved, type SavedCheckpoint } from './checkpoints.ts'
 import { damaged } from './failures.ts'
-import { type LogFiles, replaceFile } from './files.ts'
+import { type LogFiles, readFully, replaceFile } from './files.ts'
 import { LineReader } from './lines.ts'
 import { type NodeReader, nodesBuffer, readNodes, SegmentNodes } from './nodes.ts'
 import { nodesFile, SEGMENT_ENTRIES, segmentsIn } from './segments.ts'
@@ -57,7 +57,7 @@ export async function recover(
     damage ??= damaged(message, index)
   }
 
-  if (present.size === 0 && found.nodes.size > 0) note('all entries are missing', 0)
+  if (present.size === 0 && found.nodes.size > 0) note('entry 0 and all others are missing', 0)
   for (let first = 0; first < last || present.has(first); first += SEGMENT_ENTRIES) {
     const stored = readNodes(files, first, buffer)
     if (!present.has(first)) {
@@ -89,7 +89,10 @@ export async function recover(
   const saved = readSaved(files)
   if (saved === 'damaged') note(`the file ${CHECKPOINT_NAME} is damaged`)
   else if (saved !== null && damage === null) compare(saved.checkpoint, origin, tree, note)
-  if (torn && damage === null) await cutOff(files, last, lastBytes)
+  if (torn && damage === null) {
+    if (isWholeLine(files, last, lastBytes)) note(`entry ${tree.size} is damaged`, tree.size)
+    else await cutOff(files, last, lastBytes)
+  }
   return { tree, oldest, bytes, lastBytes, saved: saved === 'damaged' ? null : saved, damage }
 }
 
@@ -105,6 +108,17 @@ function compare(
     note(`entry ${tree.size} and those after it, up to ${size - 1}, are missing`, tree.size)
   else if (!Buffer.from(rootHash(size, tree.nodeAt)).equals(root))
     note('it is not the one that its checkpoint was signed for')
+}
+
+/** A line that is right but for its newline was not torn off: it was durable, and its last byte is damaged. */
+function isWholeLine(files: LogFiles, first: number, from: number): boolean {
+  const file = files.open(entriesName(first), 'read')
+  try {
+    const rest = Buffer.alloc(Math.min(file.stat().size - from, MAX_LINE_BYTES + 1))
+    return hasRightCrc(rest.subarray(0, readFully(file, rest, from) - 1))
+  } finally {
+    file.close()
+  }
 }
 
 async function cutOff(files: LogFiles, first: number, size: number): Promise<void> {
