@@ -2,14 +2,17 @@
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { openCheckpoint } from '../../protocol/audit/checkpoint.ts'
 import { logKeyOf } from './log-key.ts'
+import { BudgetTime } from './policy/elapsed.ts'
+import { PERIOD_MS } from './policy/grant.ts'
+import type { Recorder } from './recorder.ts'
 import type { Params, Results } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 
 /** Bytes of entries in one answer, at most; at least one entry is answered. */
 const MAX_BYTES = 524_288
 
-/** Budgets look back for 30 days, so entries stay for a day longer. */
-const KEEP_MS = 31 * 86_400_000
+/** Budgets look back for 30 days of budget time, so entries stay for a day longer. */
+const KEEP_MS = PERIOD_MS.month + PERIOD_MS.day
 
 /** Methods that only read hashes and signatures. */
 export function serveAudit(
@@ -66,10 +69,20 @@ export async function archive(
   const { log } = recorder
   const { size } = openCheckpoint(checkpoint, logKeyOf(vault))
   if (before > size) throw new ClavigerError('audit-in-use', `the checkpoint covers ${size} entries only`)
-  const [last] = before > log.oldest() ? log.lines(before - 1, 1) : []
-  if (last !== undefined && recorder.now.wall - JSON.parse(last).time < KEEP_MS)
+  if ((await age(recorder, before)) < KEEP_MS)
     throw new ClavigerError('audit-in-use', 'entries stay for 31 days, because budgets count them', {
-      hint: 'archive up to an older entry',
+      hint: 'archive up to an older entry; of a time that the device was off, three days count',
     })
   return { oldest: await log.archive(before), size: log.size }
+}
+
+/** ms of budget time between the last entry before `before` and the newest one. */
+async function age({ log }: Recorder, before: number): Promise<number> {
+  const time = new BudgetTime()
+  let then = 0
+  await log.replay(entry => {
+    const at = time.observe({ boot: entry.boot, up: entry.up, wall: entry.time })
+    if (entry.index < before) then = at
+  })
+  return time.now - then
 }

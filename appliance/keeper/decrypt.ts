@@ -12,6 +12,7 @@ import { isForbiddenField } from '../../protocol/envelope/forbidden.ts'
 import { encryptJwe, type Recipient } from '../../protocol/envelope/jwe.ts'
 import { parseToken } from '../../protocol/envelope/token.ts'
 import { type Decision, decide, type PolicyClock } from './policy/decide.ts'
+import type { Grant } from './policy/grant.ts'
 import type { Usage } from './policy/usage.ts'
 import { reveal } from './reveal.ts'
 import type { Item, Opened } from './rpc/messages.ts'
@@ -44,10 +45,11 @@ export interface Decided {
 
 /** Decides a batch, item by item; what is allowed counts against the budgets from then on. */
 export function decideItems(situation: Situation, purpose: string, items: readonly Item[]): Decided[] {
-  return items.map(item => decideItem(situation, purpose, item))
+  const grants = situation.unlocked.grants.filter(({ agent }) => agent === situation.agent.name)
+  return items.map(item => decideItem(situation, grants, purpose, item))
 }
 
-function decideItem(situation: Situation, purpose: string, item: Item): Decided {
+function decideItem(situation: Situation, grants: readonly Grant[], purpose: string, item: Item): Decided {
   const { namespace, unlocked, agent, usage, clock } = situation
   const [ciphertext, field, record, mode, option] = item
   let key = ''
@@ -60,7 +62,7 @@ function decideItem(situation: Situation, purpose: string, item: Item): Decided 
     const { name, role } = agent
     const decision = decide(
       { agent: name, role, key: token.key, field, purpose, reveal: mode, record },
-      { grants: unlocked.grants, usage },
+      { grants, usage },
       clock,
     )
     if (decision.code !== undefined) return { item, key, ...refusalOf(decision) }

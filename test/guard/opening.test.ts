@@ -219,6 +219,21 @@ t.test('budgets', async t => {
     )
   })
 
+  t.test(
+    'When the clock is set back a year or forward ten, then the budget is used up as before',
+    async t => {
+      const year = 365 * 86_400
+      const till = await operator('till-4', { budgets: [perDay(1)] })
+      await open(till, 'cards/1')
+      for (const seconds of [-year, 11 * year, -10 * year]) {
+        device.setClock(seconds)
+        t.match(await open(till, 'cards/2').catch(error => error), { code: 'over-budget' }, `${seconds} s`)
+      }
+      device.advance(90_000)
+      t.same(codes(await open(till, 'cards/2')), ['opened'], 'only time that passes counts')
+    },
+  )
+
   t.test('When 32 requests race for the last 10, then 10 get through', async t => {
     const till = await operator('till-3', { budgets: [perDay(10)] })
     const answers = await Promise.allSettled(

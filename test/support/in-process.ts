@@ -33,8 +33,10 @@ export interface InProcess {
   socket: string
   /** Pin of the device, 32 bytes. */
   pin: Uint8Array
-  /** Moves the keeper's clock, seconds. */
+  /** Lets time pass, seconds. */
   advance(seconds: number): void
+  /** Sets the keeper's wall clock so many seconds forward, or back; no time passes. */
+  setClock(seconds: number): void
   /** Connects a stream to the app, as a wire would. */
   cable(): Duplex
   /** What the gate knows of health; `null` for none. */
@@ -77,6 +79,7 @@ export async function startInProcess({
   const administrator = await flashCard(directory.path, 'memory:')
   const card = await readProvision(join(directory.path, 'provision.json'))
   let moved = 0
+  let set = 0
   const system = systemClock()
   const device = await Device.open({
     data: directory.path,
@@ -85,7 +88,7 @@ export async function startInProcess({
     clock: {
       boot: system.boot,
       up: () => system.up() + moved * 1000,
-      wall: () => system.wall() + moved * 1000,
+      wall: () => system.wall() + (moved + set) * 1000,
     },
     floor: { ...COST_FLOOR, m: ARGON2_MEMORY },
     storage,
@@ -136,6 +139,9 @@ export async function startInProcess({
     pin: identity.pin,
     advance: seconds => {
       moved += seconds
+    },
+    setClock: seconds => {
+      set += seconds
     },
     cable,
     health: HEALTH,

@@ -6,14 +6,14 @@ import { closed, literals, Name, Time } from './common.ts'
 const Budget = Type.Object(
   {
     per: literals(WINDOWS),
-    records: Type.Union([Type.Integer({ minimum: 0, maximum: 1_000_000 }), Type.Null()]),
-    operations: Type.Union([Type.Integer({ minimum: 0, maximum: 1_000_000 }), Type.Null()]),
+    records: Type.Union([Type.Integer({ minimum: 1, maximum: 100_000 }), Type.Null()]),
+    operations: Type.Union([Type.Integer({ minimum: 1, maximum: 1_000_000 }), Type.Null()]),
     alarm: Type.Boolean({ description: 'going over it trips lockdown' }),
   },
   closed,
 )
 
-const Clock = Type.String({ pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$' })
+const Clock = Type.String({ pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$' })
 
 const Hours = Type.Object(
   {
