@@ -46,6 +46,7 @@ t.test(
     const first = await appliance.enrol('till', 'operator', ['orders'], PIN)
     await admin.revoke('till')
     const second = await appliance.enrol('till', 'operator', ['orders'], PIN)
+    await admin.changeSettings({ tries: { free: 1000, first: 1, longest: 1 } })
     await admin.lock()
 
     const old = await appliance.connect(first, { retryFor: 0 })

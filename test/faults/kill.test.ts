@@ -62,6 +62,8 @@ class Load {
   /** What was answered with success, each as a check that it is there. */
   readonly keys = new Set<string>()
   readonly invitations = new Set<string>()
+  /** Entries of the log that answers named. */
+  readonly entries: number[] = []
   versions = 1
   /** New keys and invitations since the last call of {@link progress}. */
   #news = 0
@@ -82,7 +84,8 @@ class Load {
     const decrypt = (lane: number) => async (i: number) => {
       const values = [`lane ${lane}`, `round ${i}`]
       const items = values.map(value => ({ ciphertext: seal(PLACE, value), context: PLACE }))
-      const { results } = await till.decrypt({ purpose: 'ship', items })
+      const { results, audit } = await till.decrypt({ purpose: 'ship', items })
+      this.entries.push(audit.index)
       if (JSON.stringify(results.map(({ value }) => value)) !== JSON.stringify(values))
         this.wrong.push(JSON.stringify(results))
     }
@@ -99,7 +102,6 @@ class Load {
         const { name } = await admin.invite({
           name: `${prefix}-agent-${i}`,
           role: 'auditor',
-          keys: [],
           validFor: 3600,
         })
         this.invitations.add(name)
@@ -147,6 +149,13 @@ async function nothingLost(t: Test, { admin, till, seal }: Site, load: Load): Pr
     [],
     `all of ${load.invitations.size} invitations`,
   )
+  const log = await entriesOf(admin)
+  t.equal(new Set(load.entries).size, load.entries.length, 'no two answers have the same entry')
+  t.same(
+    load.entries.filter(index => log[index]?.action !== 'decrypt' || log[index].agent !== 'till-1'),
+    [],
+    `all of ${load.entries.length} entries`,
+  )
   const { versions } = keys.find(({ name }) => name === 'orders')!
   t.ok(versions.length >= load.versions, `all of ${load.versions} versions`)
   const items = versions.map(({ publicKey }, i) => ({
@@ -156,6 +165,16 @@ async function nothingLost(t: Test, { admin, till, seal }: Site, load: Load): Pr
   const old = { ciphertext: seal(PLACE, 'old'), context: PLACE }
   const { results } = await till.decrypt({ purpose: 'ship', items: [...items, old] })
   t.same(results, [...versions.map((_, i) => ({ value: `${i}` })), { value: 'old' }], 'which all open')
+}
+
+/** The whole log. */
+async function entriesOf(admin: Appliance): Promise<{ action: string; agent: string }[]> {
+  const lines: string[] = []
+  for (;;) {
+    const { entries, size } = await admin.auditEntries({ from: lines.length, limit: 4096 })
+    lines.push(...entries)
+    if (lines.length >= size - 1) return lines.map(line => JSON.parse(line))
+  }
 }
 
 t.test('When a process is killed under load', async t => {
@@ -305,14 +324,14 @@ t.test('When the disk is full, then changes are refused, reading goes on, and no
 
   for (const name of ['full-1', 'full-2'])
     await t.rejects(admin.createKey(name), { code: 'storage-failed', status: 507 })
-  await t.rejects(admin.invite({ name: 'full', role: 'auditor', keys: [], validFor: 3600 }), {
+  await t.rejects(admin.invite({ name: 'full', role: 'auditor', validFor: 3600 }), {
     code: 'storage-failed',
     status: 507,
   })
   const names = async () => (await admin.listKeys()).keys.map(({ name }) => name)
   t.same(await names(), ['orders', 'before'], 'what was refused is not there')
   const items = [{ ciphertext: seal(PLACE, 'still'), context: PLACE }]
-  t.same(await till.decrypt({ purpose: 'ship', items }), { results: [{ value: 'still' }] })
+  t.same((await till.decrypt({ purpose: 'ship', items })).results, [{ value: 'still' }])
 
   await rm(filler)
   await admin.createKey('after')
@@ -320,5 +339,5 @@ t.test('When the disk is full, then changes are refused, reading goes on, and no
   await admin.lock()
   await admin.unlock({ passphrase: PASSPHRASE })
   t.same(await names(), ['orders', 'before', 'after'], 'also in the file')
-  t.same(await till.decrypt({ purpose: 'ship', items }), { results: [{ value: 'still' }] })
+  t.same((await till.decrypt({ purpose: 'ship', items })).results, [{ value: 'still' }])
 })
