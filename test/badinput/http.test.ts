@@ -4,9 +4,10 @@ import t from 'tap'
 import { ERRORS, isErrorCode } from '../../protocol/api/errors.ts'
 import { ROUTES, type RouteName } from '../../protocol/api/routes.ts'
 import { SCHEMAS } from '../../protocol/api/schemas.ts'
-import { PASSPHRASE, WIDE } from '../support/appliance.ts'
+import { PASSPHRASE } from '../support/appliance.ts'
 import { ask, codeOf, exchangeBytes, type RawAnswer, type RawRequest, secure } from '../support/http.ts'
 import { startInProcess } from '../support/in-process.ts'
+import { BODIES, ITEM, PATIENT } from '../support/requests.ts'
 
 const device = await startInProcess()
 t.teardown(device.stop)
@@ -15,8 +16,7 @@ const admin = await appliance.connect(appliance.admin)
 await admin.createKey('orders')
 const operator = await appliance.enrol('till-1', 'operator', ['orders'])
 // What is refused again and again would have to wait.
-const SETTINGS = { tries: { free: 1000, first: 1, longest: 1 } }
-await admin.changeSettings(SETTINGS)
+await admin.changeSettings(PATIENT)
 
 /** Routes that take a body, and who may send it. `lock` would lock with any. */
 const TARGETS = (Object.keys(ROUTES) as RouteName[])
@@ -29,27 +29,7 @@ const TARGETS = (Object.keys(ROUTES) as RouteName[])
 /** Refused before anybody looks at the body: the administrator is not the one who may, or not now. */
 const UNREAD: readonly RouteName[] = ['provision', 'unlock', 'liftLockdown', 'enrol']
 
-const ITEM = { ciphertext: 'x', context: { field: 'f', record: '' } }
-const VALID: Record<string, Record<string, unknown>> = {
-  provision: { passphrase: 'long enough' },
-  unlock: { passphrase: 'long enough' },
-  createKey: { name: 'again', suite: 'x' },
-  invite: { name: 'somebody', role: 'auditor', validFor: 3600 },
-  enrol: {},
-  decrypt: { purpose: 'ship', items: [ITEM] },
-  lockdown: { reason: 'a try' },
-  liftLockdown: { passphrase: 'long enough' },
-  makeCanary: { field: 'card.number', record: 'cust_cards/1', value: '4242424242424242' },
-  addGrant: { ...WIDE, agent: 'till-1', key: 'orders' },
-  explainGrant: { agent: 'till-1', key: 'orders', field: 'card.number', purpose: 'ship', reveal: 'full' },
-  addRecipient: { name: 'bank', jwk: { kty: 'EC' } },
-  changeSettings: SETTINGS,
-  auditConsistency: { from: 1, to: 2 },
-  auditInclusion: { index: 1, size: 2 },
-  auditEntries: { from: 0, limit: 10 },
-  auditArchive: { before: 1, checkpoint: 'no checkpoint' },
-}
-t.same(Object.keys(VALID).sort(), TARGETS.map(({ name }) => name).sort(), 'each route has a body')
+t.same(Object.keys(BODIES).sort(), TARGETS.map(({ name }) => name).sort(), 'each route has a body')
 
 /** Why an answer is not one that the documents allow; empty where it is. */
 function fault(answer: RawAnswer): string {
@@ -160,7 +140,7 @@ t.test('When one property is wrong, too many, or missing, then it is a malformed
   ]
   for (const { name, who, path } of TARGETS) {
     if (UNREAD.includes(name)) continue
-    const valid = VALID[name]!
+    const valid = BODIES[name] as Record<string, unknown>
     const variants: object[] = [
       { ...valid, extra: 1 },
       { ...valid, toString: 1 },
@@ -207,13 +187,13 @@ t.test('When bodies are random, then no answer is a failure of the device', asyn
     fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
     fc
       .constantFrom(...TARGETS)
-      .chain(({ name }) => fc.nat(200).map(at => JSON.stringify(VALID[name]).slice(0, at))),
+      .chain(({ name }) => fc.nat(200).map(at => JSON.stringify(BODIES[name]).slice(0, at))),
     fc
       .constantFrom(...TARGETS)
       .chain(({ name }) =>
         fc
-          .tuple(fc.constantFrom(...Object.keys(VALID[name]!), 'pin', 'hostShare', 'extra'), fc.jsonValue())
-          .map(([key, value]) => JSON.stringify({ ...VALID[name], [key]: value })),
+          .tuple(fc.constantFrom(...Object.keys(BODIES[name]!), 'pin', 'hostShare', 'extra'), fc.jsonValue())
+          .map(([key, value]) => JSON.stringify({ ...BODIES[name], [key]: value })),
       ),
   )
   await fc.assert(

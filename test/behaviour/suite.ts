@@ -13,13 +13,15 @@ import { MAX_BODY, ROUTES, type RouteName } from '../../protocol/api/routes.ts'
 import { fromBase64url } from '../../protocol/bytes.ts'
 import { PASSPHRASE, PIN, type TestAppliance } from '../support/appliance.ts'
 import { ask as askOn, codeOf, type RawAnswer, type RawRequest, secure } from '../support/http.ts'
+import { requestOf } from '../support/requests.ts'
+import { guarding } from './guarding.ts'
 import { strangers } from './strangers.ts'
 
 /** What the suite runs on. */
 export interface Subject {
   /** Provisioned, operational, without keys and agents. */
   appliance: TestAppliance
-  /** Moves the device's clock, seconds; missing where the device has a clock of its own. */
+  /** Moves the device's clocks forward, seconds; missing where the device has a clock of its own. */
   advance?(seconds: number): void
   stop(): Promise<void>
 }
@@ -38,8 +40,8 @@ export interface House {
 }
 
 const FIELD = 'card.number'
-const PLACE = { field: FIELD, record: 'cust_cards/42' }
-const CARD = '4242424242424242'
+export const PLACE = { field: FIELD, record: 'cust_cards/42' }
+export const CARD = '4242424242424242'
 
 /** Runs every claim on one appliance. */
 export function behaviour(wireName: string, start: () => Promise<Subject>): void {
@@ -74,6 +76,7 @@ export function behaviour(wireName: string, start: () => Promise<Subject>): void
     await t.test('who may', t => rights(t, house))
     await t.test('strangers', t => strangers(t, house))
     await t.test('locked and unlocked', t => locking(t, house))
+    await t.test('who goes too far', t => guarding(t, house))
     await t.test('when all is done, then the same till still reads the same field', async t => {
       const key = await admin.showKey('orders')
       const ciphertext = sealer(key.versions[0]!.publicKey)(PLACE, CARD)
@@ -84,7 +87,11 @@ export function behaviour(wireName: string, start: () => Promise<Subject>): void
   })
 }
 
-const one = (ciphertext: string, context = PLACE) => ({ purpose: 'charge', items: [{ ciphertext, context }] })
+/** A request for one field. */
+export const one = (ciphertext: string, context = PLACE) => ({
+  purpose: 'charge',
+  items: [{ ciphertext, context }],
+})
 
 async function opening(t: Test, { admin, till, appliance }: House): Promise<void> {
   const current = async () => sealer((await admin.showKey('orders')).versions.at(-1)!.publicKey)
@@ -253,18 +260,22 @@ async function load(t: Test, { admin, till, tillProfile, wire }: House): Promise
       Array.from({ length: 32 }, async () => secure(await wire.open(), tillProfile)),
     )
     const wrong: string[] = []
+    const entries = new Set<number>()
     await Promise.all(
       sessions.map(async (socket, s) => {
         for (let r = 0; r < 20; r++) {
           const value = `session ${s} request ${r}`
           const body = JSON.stringify(one(seal(PLACE, value)))
           const { status, text } = await askOn(socket, { method: 'POST', path: '/v1/decrypt', body })
-          if (status !== 200 || text !== JSON.stringify({ results: [{ value }] })) wrong.push(text)
+          const { results, audit } = JSON.parse(text)
+          if (status !== 200 || JSON.stringify(results) !== JSON.stringify([{ value }])) wrong.push(text)
+          entries.add(audit?.index)
         }
         socket.destroy()
       }),
     )
     t.same(wrong, [])
+    t.equal(entries.size, 640, 'and each has an entry of its own in the log')
   })
 
   t.test('When requests follow each other, then they share a connection', async t => {
@@ -292,7 +303,7 @@ async function load(t: Test, { admin, till, tillProfile, wire }: House): Promise
       )
       const asked = till.decrypt(one(token))
       socket.destroy()
-      t.same(await asked, { results: [{ value: CARD }] })
+      t.same((await asked).results, [{ value: CARD }])
     }
   })
 }
@@ -353,11 +364,10 @@ async function locking(t: Test, house: House): Promise<void> {
       operator: tillProfile,
       auditor,
     }
-    for (const [name, { method, path, roles, states }] of Object.entries(ROUTES)) {
+    for (const [name, { roles, states }] of Object.entries(ROUTES)) {
       const role = roles.find(role => who[role])
       if ((states as readonly string[]).includes('locked') || !role) continue
-      const url = path.replace(/:\w+/, 'orders')
-      const answer = await ask(who[role]!, { method, path: url, ...bodyOf(name as RouteName) })
+      const answer = await ask(who[role]!, requestOf(name as RouteName))
       t.equal(answer.status, 412, name)
       t.equal(codeOf(answer), 'wrong-state', name)
       t.equal(JSON.parse(answer.text).state, 'locked', name)
@@ -398,15 +408,4 @@ async function locking(t: Test, house: House): Promise<void> {
     await t.rejects(admin.unlock(right), { code: 'unlock-refused', status: 403 })
     t.same(await admin.unlock({ passphrase: PASSPHRASE }), { state: 'operational' })
   })
-}
-
-/** A body that passes the schema, for routes that have one. */
-function bodyOf(name: RouteName): { body?: string } {
-  const bodies: Partial<Record<RouteName, object>> = {
-    createKey: { name: 'more', suite: 'x' },
-    invite: { name: 'more', role: 'auditor', validFor: 3600 },
-    enrol: {},
-    decrypt: one('x'),
-  }
-  return bodies[name] ? { body: JSON.stringify(bodies[name]) } : {}
 }
