@@ -1,21 +1,13 @@
 /** Logs and entries for the audit log's tests. */
 
-import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { AuditLog, type AuditLogOptions } from '../../appliance/keeper/audit/log.ts'
 import { SegmentNodes } from '../../appliance/keeper/audit/nodes.ts'
-import { formatVerifierKey } from '../../protocol/audit/checkpoint.ts'
 import { type EntryBody, formatEntry } from '../../protocol/audit/entry.ts'
 import { entriesName } from '../../protocol/audit/export.ts'
 import type { Disk } from './audit-disk.ts'
+import { ORIGIN } from './audit-vector.ts'
 
-export const ORIGIN = 'claviger/default'
-/** RFC 8410 §7 around a private key of 32 bytes 0x42, the same in every process. */
-export const LOG_KEY = createPrivateKey({
-  key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), Buffer.alloc(32, 0x42)]),
-  format: 'der',
-  type: 'pkcs8',
-})
-export const VERIFIER_KEY = formatVerifierKey(ORIGIN, createPublicKey(LOG_KEY))
+export { LOG_KEY, ORIGIN, VERIFIER_KEY } from './audit-vector.ts'
 
 /** A clock that goes on by one ms at every look. */
 export function counting(): AuditLogOptions['clock'] {

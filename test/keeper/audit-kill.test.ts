@@ -30,14 +30,15 @@ t.test(
         String(run),
       )
       const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      const closed = once(child, 'close')
       let output = ''
       child.stdout.setEncoding('utf8').on('data', text => {
         output += text
       })
-      await Promise.race([once(child.stdout, 'data'), once(child, 'close')])
+      await Promise.race([once(child.stdout, 'data'), closed])
       await sleep(momentOf(run))
       child.kill('SIGKILL')
-      await once(child, 'close')
+      await closed
       // A line that was cut by the kill acknowledges nothing.
       for (const line of output.split('\n').slice(0, -1)) {
         const [index = '', record = ''] = line.split(' ')
