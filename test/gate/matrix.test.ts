@@ -26,10 +26,23 @@ import {
   toPem,
 } from '../../protocol/identity/certificate.ts'
 import { PASSPHRASE } from '../support/appliance.ts'
-import { ask, codeOf, secure } from '../support/http.ts'
+import { ask, codeOf, type RawRequest, secure } from '../support/http.ts'
 import { type InProcess, startInProcess } from '../support/in-process.ts'
+import { type BODIES, PATIENT, requestOf } from '../support/requests.ts'
 
 const NAMES = Object.keys(ROUTES) as RouteName[]
+
+/** What changes how the namespace is. */
+const CHANGES = [
+  ...['liftLockdown', 'createKey', 'rotateKey', 'makeCanary', 'invite', 'revoke', 'addGrant', 'removeGrant'],
+  ...['addRecipient', 'removeRecipient', 'changeSettings', 'auditArchive'],
+] as RouteName[]
+/** What changes nothing, and gives no plaintext. */
+const READING = [
+  ...['status', 'health', 'metrics', 'events', 'listKeys', 'showKey', 'listAgents', 'listGrants'],
+  ...['explainGrant', 'listRecipients', 'showSettings'],
+  ...['auditCheckpoint', 'auditConsistency', 'auditInclusion', 'auditEntries'],
+] as RouteName[]
 
 /** What a cell answers: 401 before 403 before 412. `null`: it is allowed. */
 function expected(route: RouteName, standing: Standing | null, state: State): [number, string] | null {
@@ -43,13 +56,36 @@ function expected(route: RouteName, standing: Standing | null, state: State): [n
 t.test('the table itself', async t => {
   const who = (name: RouteName): readonly Standing[] => ROUTES[name].roles
   t.same(who('decrypt'), ['operator'], 'only operators read plaintext')
-  for (const name of ['createKey', 'rotateKey', 'invite', 'revoke'] as const)
-    t.same(who(name), ['administrator'], `only administrators may ${name}`)
+  for (const name of CHANGES) t.same(who(name), ['administrator'], `only administrators may ${name}`)
   t.same(who('enrol'), ['invited'])
   t.same(who('provision'), ['claimant'])
-  for (const name of NAMES)
-    if (!['status', 'health', 'provision', 'unlock'].includes(name))
-      t.same(ROUTES[name].states, ['operational'], `${name} needs an unlocked device`)
+  t.same(who('lockdown'), ROLES, 'everybody may sound the alarm')
+  t.same(
+    NAMES.filter(name => who(name).some(role => role === 'auditor')).sort(),
+    [...READING, 'lockdown'].sort(),
+    'an auditor reads, and may sound the alarm',
+  )
+  for (const name of READING)
+    t.notOk(
+      who(name).some(role => role === 'invited' || role === 'claimant') && name !== 'status',
+      `${name} is for those who are enrolled`,
+    )
+  const legal: Partial<Record<RouteName, readonly State[]>> = {
+    status: STATES,
+    health: STATES,
+    metrics: STATES,
+    events: STATES,
+    provision: ['unprovisioned'],
+    unlock: ['locked'],
+    liftLockdown: ['lockdown'],
+    ...Object.fromEntries(
+      ['lockdown', 'auditCheckpoint', 'auditConsistency', 'auditInclusion', 'auditEntries'].map(name => [
+        name,
+        ['locked', 'operational', 'lockdown'],
+      ]),
+    ),
+  }
+  for (const name of NAMES) t.same(ROUTES[name].states, legal[name] ?? ['operational'], name)
 })
 
 /** Those who may knock, by what they are to an operational device. */
@@ -74,19 +110,20 @@ function signedByAuthority(device: InProcess, subject: Subject): Credentials {
 
 async function everybody(device: InProcess, claimant: Credentials): Promise<Record<string, Somebody>> {
   const { appliance } = device
+  await (await appliance.connect(appliance.admin)).changeSettings(PATIENT)
   const outside = { unprovisioned: 'outside', failed: 'outside' } as const
   const people: Record<string, Somebody> = {}
   for (const role of ROLES) {
     const credentials = role === 'administrator' ? appliance.admin : await appliance.enrol(`m-${role}`, role)
-    people[role] = { credentials, standing: { ...outside, locked: role, operational: role } }
+    people[role] = { credentials, standing: { ...outside, locked: role, lockdown: role, operational: role } }
   }
   const revoked = await appliance.enrol('m-revoked', 'operator')
   const admin = await appliance.connect(appliance.admin)
   await admin.revoke('m-revoked')
   const subject = { namespace: 'default', role: 'operator', name: 'm-nobody' }
   // While the registry is locked away, the certificate says who somebody is.
-  const byCertificate = { ...outside, locked: 'operator', operational: null } as const
-  const nobody = { ...outside, locked: null, operational: null } as const
+  const byCertificate = { ...outside, locked: 'operator', lockdown: 'operator', operational: null } as const
+  const nobody = { ...outside, locked: null, lockdown: null, operational: null } as const
   people['a revoked operator'] = { credentials: revoked, standing: byCertificate }
   people['an operator who is not in the registry'] = {
     credentials: signedByAuthority(device, subject),
@@ -102,31 +139,28 @@ async function everybody(device: InProcess, claimant: Credentials): Promise<Reco
   }
   people.invited = {
     credentials: invitedCredentials(await appliance.invite('m-invited', 'operator')),
-    standing: { ...outside, locked: 'outside', operational: 'invited' },
+    standing: { ...outside, locked: 'outside', lockdown: 'outside', operational: 'invited' },
   }
   people.claimant = {
     credentials: claimant,
-    standing: { unprovisioned: 'claimant', failed: 'outside', locked: 'outside', operational: 'outside' },
+    standing: {
+      ...{ unprovisioned: 'claimant', failed: 'outside' },
+      ...{ locked: 'outside', lockdown: 'outside', operational: 'outside' },
+    },
   }
   return people
 }
 
 let made = 0
 /** A request that is well-formed, so that a refusal is about who asks; harmless where it is allowed. */
-function requestFor(name: RouteName, who: string): { path: string; body?: string } {
-  const bodies: Partial<Record<RouteName, object>> = {
-    provision: { passphrase: PASSPHRASE },
-    unlock:
-      who === 'administrator'
-        ? { passphrase: 'not the passphrase' }
-        : { pin: '0000', hostShare: randomBytes(32).toString('base64url') },
+function requestFor(name: RouteName, who: string): RawRequest {
+  const bodies: typeof BODIES = {
     createKey: { name: `made-${made++}`, suite: 'x' },
-    invite: { name: `made-${made++}`, role: 'auditor', keys: [], validFor: 3600 },
-    enrol: {},
-    decrypt: { purpose: 'test', items: [{ ciphertext: 'x', context: { field: 'f', record: '' } }] },
+    invite: { name: `made-${made++}`, role: 'auditor', validFor: 3600 },
   }
-  const path = ROUTES[name].path.replace(/:\w+/, 'nothing')
-  return bodies[name] ? { path, body: JSON.stringify(bodies[name]) } : { path }
+  if (who !== 'administrator')
+    bodies.unlock = { pin: '0000', hostShare: randomBytes(32).toString('base64url') }
+  return requestOf(name, bodies[name])
 }
 
 /** All routes; those that change who the caller is, or the state, come last. */
@@ -134,7 +168,7 @@ function inOrder(standing: Standing | null): RouteName[] {
   const rank = (name: RouteName) => {
     const { roles }: Route = ROUTES[name]
     const changesCaller = (name === 'enrol' || name === 'provision') && standing && roles.includes(standing)
-    return changesCaller ? 2 : name === 'lock' ? 1 : 0
+    return changesCaller ? 3 : name === 'lockdown' ? 2 : name === 'lock' ? 1 : 0
   }
   return [...NAMES].sort((a, b) => rank(a) - rank(b))
 }
@@ -153,15 +187,20 @@ async function overHttp(t: Test, device: InProcess, people: Record<string, Someb
       continue
     }
     for (const name of inOrder(standing)) {
-      const answer = await ask(socket, { method: ROUTES[name].method, ...requestFor(name, who) })
       const cell = `${state}: ${who}: ${name}`
       const refusal = expected(name, standing, state)
+      if (name === 'events' && !refusal) {
+        const told = new RegExp(`^HTTP/1.1 200 .*event: state\ndata: {"state":"${state}"}\n\n`, 's')
+        t.match(await firstBytes(device, credentials), told, cell)
+        continue
+      }
+      const answer = await ask(socket, requestFor(name, who))
       if (refusal) {
         t.same([answer.status, codeOf(answer)], refusal, cell)
         if (refusal[0] === 412) t.equal(JSON.parse(answer.text).state, state, cell)
       } else if (answer.status === 200) t.pass(cell)
       else t.notMatch(['unknown-agent', 'wrong-role', 'wrong-state'], [codeOf(answer)], cell)
-      if (name === 'lock' && answer.status === 200) await unlock(device)
+      if (answer.status === 200 && (name === 'lock' || name === 'lockdown')) await restore(device, state)
     }
     socket.destroy()
   }
@@ -178,9 +217,24 @@ async function reach(device: InProcess, credentials: Credentials): Promise<TLSSo
   }
 }
 
-async function unlock({ appliance }: InProcess): Promise<void> {
+/** What comes first on a stream of events, which has no end. */
+async function firstBytes(device: InProcess, credentials: Credentials): Promise<string> {
+  const socket = await secure(device.cable(), credentials)
+  socket.write('GET /v1/events HTTP/1.1\r\nhost: claviger\r\n\r\n')
+  let heard = ''
+  for await (const chunk of socket) {
+    heard += chunk
+    if (/\n\n|}$/.test(heard)) break
+  }
+  socket.destroy()
+  return heard
+}
+
+/** Puts the device into this state again, after somebody was allowed to lock it. */
+async function restore({ appliance, keeper }: InProcess, state: State): Promise<void> {
   const admin = await appliance.connect(appliance.admin)
-  await admin.unlock({ passphrase: PASSPHRASE })
+  if (keeper.state === 'lockdown' && state !== 'lockdown') await admin.liftLockdown(PASSPHRASE)
+  if (keeper.state === 'locked' && state === 'operational') await admin.unlock({ passphrase: PASSPHRASE })
 }
 
 t.test('over HTTP', async t => {
@@ -206,7 +260,13 @@ t.test('over HTTP', async t => {
   t.test('locked', async t => {
     await (await device.appliance.connect(device.appliance.admin)).lock()
     await overHttp(t, device, people)
-    await unlock(device)
+    await restore(device, 'operational')
+  })
+  t.test('lockdown', async t => {
+    await (await device.appliance.connect(device.appliance.admin)).lockdown()
+    await overHttp(t, device, people)
+    t.equal(device.keeper.state, 'lockdown')
+    await restore(device, 'operational')
   })
   t.test('failed', async t => {
     const failed = await startInProcess({ files: { default: 'this is no keystore' } })
@@ -238,8 +298,10 @@ t.test('at the keeper, behind a gate that lies', async t => {
     backup: pinOf(await appliance.enrol('k-backup', 'backup')),
   }
   const invitation = await appliance.invite('k-invited', 'administrator')
-  const authority = { role: 'authority', name: 'claviger' }
-  const invited = { role: 'invitation', name: 'k-invited' }
+  await (await appliance.connect(appliance.admin)).changeSettings(PATIENT)
+  const of = (role: string, name: string, namespace = 'default') => ({ namespace, role, name })
+  const authority = of('authority', 'claviger')
+  const invited = of('invitation', 'k-invited')
   const unknown = randomBytes(32)
   const caller = (pin: Uint8Array, role: string, issuer: Caller['issuer'] = authority): Caller => ({
     pin: Uint8Array.from(pin),
@@ -281,22 +343,18 @@ t.test('at the keeper, behind a gate that lies', async t => {
         }
         await cell(t, device, route, caller(unknown, 'operator', invited), 'invited')
         await cell(t, device, route, caller(pins.operator, 'operator', invited), 'invited')
-        await cell(
-          t,
-          device,
-          route,
-          caller(pins.operator, 'operator', { role: 'invitation', name: 'none' }),
-          null,
-        )
-        await cell(
-          t,
-          device,
-          route,
-          caller(pins.operator, 'operator', { role: 'device', name: 'claviger' }),
-          null,
-        )
+        for (const issuer of [
+          of('invitation', 'none'),
+          of('device', 'claviger'),
+          of('authority', 'claviger', 'elsewhere'),
+        ])
+          await cell(t, device, route, caller(pins.operator, 'operator', issuer), null)
         const elsewhere = { ...caller(pins.administrator, 'administrator'), namespace: 'elsewhere' }
         await cell(t, device, route, elsewhere, null)
+        const whole = { ...elsewhere, issuer: of('authority', 'claviger', 'elsewhere') }
+        await cell(t, device, route, whole, null)
+        // Their refusals are forgotten.
+        device.advance(3)
       }
     },
   )
@@ -304,7 +362,7 @@ t.test('at the keeper, behind a gate that lies', async t => {
   t.test('When it is unprovisioned or failed, then lies open nothing either', async t => {
     const claim = pinOf(fresh.appliance.admin)
     for (const route of NAMES) {
-      const own = caller(claim, 'administrator', { role: 'administrator', name: 'owner' })
+      const own = caller(claim, 'administrator', of('administrator', 'owner'))
       await cell(t, fresh, route, own, 'claimant')
       await cell(t, fresh, route, { ...own, pin: unknown }, null)
       await cell(t, fresh, route, caller(unknown, 'operator', invited), null)
@@ -343,13 +401,17 @@ t.test('at the keeper, behind a gate that lies', async t => {
     'When a gate decrypts for a pin that is not enrolled, or is no operator, then it gets nothing',
     async t => {
       const decrypt = (who: Caller) =>
-        device.keeper.handle('decrypt', who, { purpose: 'test', reason: '', items: [['x', 'f', '']] })
+        device.keeper.handle('decrypt', who, {
+          purpose: 'test',
+          reason: '',
+          items: [['x', 'f', '', 'full', 0]],
+        })
       await t.rejects(decrypt(caller(unknown, 'operator')), { code: 'unknown-agent' })
       await t.rejects(decrypt(caller(pins.auditor, 'operator')), { code: 'wrong-role' })
       await t.rejects(decrypt(caller(pins.administrator, 'operator')), { code: 'wrong-role' })
-      t.same(
+      t.match(
         await decrypt(caller(pins.operator, 'administrator')),
-        ['bad-token'],
+        { opened: ['bad-token'] },
         'while an operator is heard',
       )
     },
@@ -358,12 +420,20 @@ t.test('at the keeper, behind a gate that lies', async t => {
   t.test(
     'When it is locked, then the certificate says who somebody is, and nobody reads anything',
     async t => {
-      await device.keeper.handle('lock', caller(pins.administrator, 'administrator'), {})
-      for (const route of NAMES) {
-        for (const role of ROLES) await cell(t, device, route, caller(unknown, role), role)
-        await cell(t, device, route, caller(unknown, 'janitor'), null)
-        await cell(t, device, route, caller(unknown, 'operator', invited), null)
+      const admin = caller(pins.administrator, 'administrator')
+      for (const how of [
+        () => device.keeper.handle('lock', admin, {}),
+        () => device.keeper.handle('lockdown', admin, { reason: '' }),
+      ]) {
+        await how()
+        for (const route of NAMES) {
+          for (const role of ROLES) await cell(t, device, route, caller(unknown, role), role)
+          await cell(t, device, route, caller(unknown, 'janitor'), null)
+          await cell(t, device, route, caller(unknown, 'operator', invited), null)
+          device.advance(3)
+        }
       }
+      t.equal(device.keeper.state, 'lockdown')
     },
   )
 })
@@ -372,4 +442,4 @@ function fromPem(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text.replace(/-+[^-]+-+|\s/g, ''), 'base64'))
 }
 
-t.equal(STATES.length, 4, 'each state has its test above')
+t.equal(STATES.length, 5, 'each state has its test above')
