@@ -80,7 +80,7 @@ export class TestAppliance {
     return {
       addresses: this.addresses,
       device: fromBase64url(this.admin.device)!,
-      namespace: 'default',
+      namespace: this.admin.namespace,
       name,
       role,
       secret: fromBase64url(secret)!,

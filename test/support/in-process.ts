@@ -15,8 +15,9 @@ import { KeeperClient } from '../../appliance/keeper/rpc/client.ts'
 import { RpcServer } from '../../appliance/keeper/rpc/server.ts'
 import type { Vault } from '../../appliance/keeper/vault.ts'
 import { readProvision } from '../../appliance/provision.ts'
+import { makeCard } from '../../host-agent/client/card.ts'
 import type { Wire } from '../../host-agent/client/wire.ts'
-import { flashCard, TestAppliance, temporaryDirectory } from './appliance.ts'
+import { TestAppliance, temporaryDirectory } from './appliance.ts'
 import { memoryCable } from './memory-wire.ts'
 
 /** An appliance in this process, with its parts at hand. */
@@ -24,7 +25,9 @@ export interface InProcess {
   appliance: TestAppliance
   app: FastifyInstance
   device: Device
-  /** Keeper and keystore of the namespace `default`. */
+  /** One for each namespace, over the same wire. */
+  houses: ReadonlyMap<string, TestAppliance>
+  /** Keeper and keystore of the first namespace. */
   keeper: Keeper
   vault: Vault
   /** Directory of the device's data. */
@@ -48,6 +51,8 @@ export interface InProcess {
 export interface InProcessOptions {
   /** Provisions it too; default true, unless there are files. */
   provisioned?: boolean
+  /** Other namespaces than `default` alone. The first one is what `appliance`, `keeper` and `vault` are of. */
+  namespaces?: readonly string[]
   /** What is in the keystore's directory before the start, by name. */
   files?: Record<string, string>
   /** Stands between the keystore and its directory. */
@@ -69,6 +74,7 @@ export const HEALTH = {
 /** Starts it on a temporary directory. */
 export async function startInProcess({
   files = {},
+  namespaces = ['default'],
   provisioned = Object.keys(files).length === 0,
   storage = real => real,
 }: InProcessOptions = {}): Promise<InProcess> {
@@ -76,7 +82,8 @@ export async function startInProcess({
   const data = join(directory.path, 'keystore')
   await mkdir(data)
   for (const [name, content] of Object.entries(files)) await writeFile(join(data, name), content)
-  const administrator = await flashCard(directory.path, 'memory:')
+  const { provisionJson, profiles } = makeCard('owner', 'test device', namespaces)
+  await writeFile(join(directory.path, 'provision.json'), provisionJson)
   const card = await readProvision(join(directory.path, 'provision.json'))
   let moved = 0
   let set = 0
@@ -127,13 +134,17 @@ export async function startInProcess({
     return ours
   }
   const wire: Wire = { address: 'memory:', open: async () => cable(), close: async () => {} }
-  const appliance = new TestAppliance(['memory:'], { open: async () => wire })
+  const houses = new Map(
+    namespaces.map(namespace => [namespace, new TestAppliance(['memory:'], { open: async () => wire })]),
+  )
+  const appliance = houses.get(namespaces[0]!)!
   const started: InProcess = {
     appliance,
+    houses,
     app,
     device,
-    keeper: device.keeper('default')!,
-    vault: device.vault('default')!,
+    keeper: device.keeper(namespaces[0]!)!,
+    vault: device.vault(namespaces[0]!)!,
     data: directory.path,
     socket,
     pin: identity.pin,
@@ -146,7 +157,7 @@ export async function startInProcess({
     cable,
     health: HEALTH,
     stop: async () => {
-      await appliance.close()
+      await Promise.all([...houses.values()].map(house => house.close()))
       for (const end of ends) end.destroy()
       client.close()
       await app.close()
@@ -155,7 +166,10 @@ export async function startInProcess({
       await directory.remove()
     },
   }
-  if (provisioned) await appliance.provision(administrator)
-  else appliance.admin = administrator
+  for (const [i, house] of [...houses.values()].entries()) {
+    const administrator = { ...profiles[i]!, addresses: ['memory:'] }
+    if (provisioned) await house.provision(administrator)
+    else house.admin = administrator
+  }
   return started
 }
