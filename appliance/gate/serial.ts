@@ -22,7 +22,13 @@ export function listenOnSerial(app: FastifyInstance, path: string, deviceId: str
     session.on('error', () => {})
     app.server.emit('connection', session)
   })
-  app.onState(() => link.announce({ state: app.deviceState()! }))
+  let announced = app.deviceState()
+  app.onState(() => {
+    // Of several namespaces nobody is told which one changed, nor that one did.
+    const state = app.deviceState()!
+    if (state !== announced) link.announce({ state })
+    announced = state
+  })
   // Node starts the timers for slow requests when a server listens; this one may have nothing to listen on.
   if (!app.server.listening) app.server.emit('listening')
   const line = openSerialLine(path, {

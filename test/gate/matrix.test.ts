@@ -26,7 +26,7 @@ import {
   toPem,
 } from '../../protocol/identity/certificate.ts'
 import { PASSPHRASE } from '../support/appliance.ts'
-import { ask, codeOf, type RawRequest, secure } from '../support/http.ts'
+import { ask, beginning, codeOf, type RawRequest, secure } from '../support/http.ts'
 import { type InProcess, startInProcess } from '../support/in-process.ts'
 import { type BODIES, PATIENT, requestOf } from '../support/requests.ts'
 
@@ -191,7 +191,7 @@ async function overHttp(t: Test, device: InProcess, people: Record<string, Someb
       const refusal = expected(name, standing, state)
       if (name === 'events' && !refusal) {
         const told = new RegExp(`^HTTP/1.1 200 .*event: state\ndata: {"state":"${state}"}\n\n`, 's')
-        t.match(await firstBytes(device, credentials), told, cell)
+        t.match(await beginning(device.cable(), credentials, '/v1/events'), told, cell)
         continue
       }
       const answer = await ask(socket, requestFor(name, who))
@@ -215,19 +215,6 @@ async function reach(device: InProcess, credentials: Credentials): Promise<TLSSo
   } catch {
     return null
   }
-}
-
-/** What comes first on a stream of events, which has no end. */
-async function firstBytes(device: InProcess, credentials: Credentials): Promise<string> {
-  const socket = await secure(device.cable(), credentials)
-  socket.write('GET /v1/events HTTP/1.1\r\nhost: claviger\r\n\r\n')
-  let heard = ''
-  for await (const chunk of socket) {
-    heard += chunk
-    if (/\n\n|}$/.test(heard)) break
-  }
-  socket.destroy()
-  return heard
 }
 
 /** Puts the device into this state again, after somebody was allowed to lock it. */

@@ -101,6 +101,23 @@ export async function askOnce(
   }
 }
 
+/** What comes first on a stream that has no end: the head and one event, or a refusal. */
+export async function beginning(
+  stream: Duplex,
+  credentials: Credentials | null,
+  path: string,
+): Promise<string> {
+  const socket = await secure(stream, credentials)
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: claviger\r\n\r\n`)
+  let heard = ''
+  for await (const chunk of socket) {
+    heard += chunk
+    if (/\n\n|}$/.test(heard)) break
+  }
+  socket.destroy()
+  return heard
+}
+
 /** Sends bytes and collects all that comes until the connection ends. */
 export function exchangeBytes(socket: Duplex, bytes: string | Buffer): Promise<string> {
   return new Promise(resolve => {
