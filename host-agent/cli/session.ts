@@ -16,7 +16,7 @@ export interface Choice {
 }
 
 /**
- * The enrolment to use: the one that is named, or the only one, or the only one with a fitting role.
+ * The enrolment to use: the one that is named, or the only one with a fitting role, an administrator's before others.
  *
  * @throws UsageError when that leaves none or several
  */
@@ -38,7 +38,9 @@ async function onlyProfile(directory: string, roles: readonly Role[] | undefined
       'ask an administrator for an invitation, then: claviger enrol clvi1.…',
     )
   const profiles = await Promise.all(names.map(name => readProfile(directory, name)))
-  const fitting = roles ? profiles.filter(({ role }) => roles.includes(role)) : preferred(profiles)
+  const able = roles ? profiles.filter(({ role }) => roles.includes(role)) : profiles
+  // Where an operator may too, the two are asked for different secrets, so nothing is guessed.
+  const fitting = roles?.includes('operator') ? able : preferred(able)
   if (fitting.length === 1) return fitting[0]!
   if (fitting.length === 0)
     throw new UsageError(
@@ -51,7 +53,7 @@ async function onlyProfile(directory: string, roles: readonly Role[] | undefined
   )
 }
 
-/** Where any role will do, an administrator's enrolment goes first. */
+/** Where several roles will do, an administrator's enrolment goes first. */
 function preferred(profiles: Profile[]): Profile[] {
   const administrators = profiles.filter(({ role }) => role === 'administrator')
   return administrators.length > 0 ? administrators : profiles

@@ -59,15 +59,9 @@ export class WireAgent extends Agent {
 const HANDSHAKE_MS = 10_000
 
 /** The device's certificate is self-signed: who it is, the pin says, so no authority is asked. */
-function handshake(stream: Duplex, { key, certificate }: Credentials, address: string): Promise<TLSSocket> {
+function handshake(stream: Duplex, credentials: Credentials, address: string): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({
-      socket: stream,
-      key,
-      cert: certificate,
-      minVersion: 'TLSv1.3',
-      rejectUnauthorized: false,
-    })
+    const socket = begin(stream, credentials)
     const timer = setTimeout(() => fail(new Error('the TLS handshake timed out')), HANDSHAKE_MS)
     const fail = (cause: Error) => {
       clearTimeout(timer)
@@ -85,4 +79,23 @@ function handshake(stream: Duplex, { key, certificate }: Credentials, address: s
       resolve(socket)
     })
   })
+}
+
+/** @throws ConnectionError `bad-profile` */
+function begin(stream: Duplex, { key, certificate }: Credentials): TLSSocket {
+  try {
+    return connect({
+      socket: stream,
+      key,
+      cert: certificate,
+      minVersion: 'TLSv1.3',
+      rejectUnauthorized: false,
+    })
+  } catch (cause) {
+    stream.destroy()
+    throw new ConnectionError('bad-profile', 'the key or certificate of this enrolment cannot be used', {
+      cause,
+      hint: 'enrol again with a new invitation',
+    })
+  }
 }
