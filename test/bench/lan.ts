@@ -3,20 +3,17 @@ import { fork } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, request } from 'node:https'
+import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { decrypt } from '../../appliance/keeper/decrypt.ts'
-import type { SealedAgent } from '../../appliance/keeper/sealed-state.ts'
-import { unlock } from '../../appliance/keeper/unlocked.ts'
+import { decideItems, openItems } from '../../appliance/keeper/decrypt.ts'
+import { Usage } from '../../appliance/keeper/policy/usage.ts'
 import type { Appliance } from '../../host-agent/client/appliance.ts'
-import { sealField } from '../../protocol/envelope/field.ts'
-import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
-import { parsePublicKey } from '../../protocol/envelope/token.ts'
 import { selfSigned, toPem } from '../../protocol/identity/certificate.ts'
 import { flashCard, PIN, startProcesses, temporaryDirectory } from '../support/appliance.ts'
 import type { Figure } from './figure.ts'
+import { FIELD, PURPOSE, seal, withKeeper } from './local-keeper.ts'
 import { inTurns } from './measure.ts'
 
-const FIELD = 'card.number'
 const BATCH = 100
 /** Batches under way at once, as `claviger open` has them: what is compared is the rate. */
 const IN_FLIGHT = 4
@@ -40,13 +37,10 @@ async function withAppliance<T>(use: (till: Appliance, publicKey: string) => Pro
   }
 }
 
-const seal = (publicKey: string, record: string) =>
-  sealField(parsePublicKey(publicKey), { field: FIELD, record }, Buffer.from('4242424242424242'))
-
 async function single(): Promise<Figure> {
   return withAppliance(async (till, publicKey) => {
     const context = { field: FIELD, record: 'cust_cards/42' }
-    const body = { purpose: 'charge', items: [{ ciphertext: seal(publicKey, context.record), context }] }
+    const body = { purpose: PURPOSE, items: [{ ciphertext: seal(publicKey, context.record), context }] }
     const answer = JSON.stringify(await till.decrypt(body))
     return withEcho(answer, async echo => {
       const text = JSON.stringify(body)
@@ -99,57 +93,36 @@ async function withEcho<T>(
   }
 }
 
+/** The floor decides and opens in one process; what it does not have is a wire, a gate and a log. */
 async function batch(): Promise<Figure> {
-  return withAppliance(async (till, publicKey) => {
-    const records = Array.from({ length: BATCH }, (_, i) => `cust_cards/${i}`)
-    const items = records.map(record => ({
-      ciphertext: seal(publicKey, record),
-      context: { field: FIELD, record },
-    }))
-    const inProcess = localKeeper()
-    const overLan = async () => {
-      const { results } = await till.decrypt({ purpose: 'charge', items })
-      if (results.some(({ value }) => value === undefined)) throw new Error('a field did not open')
-    }
-    const inFlight = (run: () => Promise<void>) => () => Promise.all(Array.from({ length: IN_FLIGHT }, run))
-    const { floor, subject } = await inTurns(
-      40,
-      60,
-      inFlight(() => inProcess(records)),
-      inFlight(overLan),
-    )
-    const value = floor / subject
-    const perField = floor / (BATCH * IN_FLIGHT)
-    return { name: 'batch-lan', value, unit: 'x', floor: perField, bar: 0.6, better: 'higher' }
-  })
-}
-
-/** The same decision and the same opening without any process in between. */
-function localKeeper(): (records: string[]) => Promise<void> {
-  const { pkcs8 } = generatePrivateKey('x')
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const agent: SealedAgent = {
-    name: 'till-1',
-    role: 'operator',
-    keys: ['orders'],
-    pin: new Uint8Array(32),
-    since: 0,
-  }
-  const unlocked = unlock('default', {
-    format: 1,
-    authority: privateKey.export({ type: 'pkcs8', format: 'der' }),
-    keys: [{ name: 'orders', suite: 'x', versions: [{ version: 1, created: 0, pkcs8 }] }],
-    agents: [agent],
-    invitations: [],
-  })
-  const { publicKey } = unlocked.keys.get('orders')!.versions.get(1)!
-  const tokens = new Map<string, string>()
-  return async records => {
-    for (const record of records) if (!tokens.has(record)) tokens.set(record, seal(publicKey, record))
-    const items = records.map((record): [string, string, string] => [tokens.get(record)!, FIELD, record])
-    const opened = await decrypt('default', unlocked, agent, 'charge', items)
-    if (opened.some(result => typeof result === 'string')) throw new Error('a field did not open')
-  }
+  return withKeeper(tmpdir(), keeper =>
+    withAppliance(async (till, publicKey) => {
+      const records = Array.from({ length: BATCH }, (_, i) => `cust_cards/${i}`)
+      const items = records.map(record => ({
+        ciphertext: seal(publicKey, record),
+        context: { field: FIELD, record },
+      }))
+      const { unlocked, agent } = keeper
+      const local = keeper.items(records)
+      const usage = new Usage()
+      usage.watch(unlocked.grants)
+      const inProcess = async () => {
+        const clock = { wall: Date.now(), budget: performance.now() }
+        const decided = decideItems({ namespace: 'default', unlocked, agent, usage, clock }, PURPOSE, local)
+        const opened = await openItems(decided)
+        if (opened.some(result => typeof result === 'string')) throw new Error('a field did not open')
+      }
+      const overLan = async () => {
+        const { results } = await till.decrypt({ purpose: PURPOSE, items })
+        if (results.some(({ value }) => value === undefined)) throw new Error('a field did not open')
+      }
+      const inFlight = (run: () => Promise<void>) => () => Promise.all(Array.from({ length: IN_FLIGHT }, run))
+      const { floor, subject } = await inTurns(40, 60, inFlight(inProcess), inFlight(overLan))
+      const value = floor / subject
+      const perField = floor / (BATCH * IN_FLIGHT)
+      return { name: 'batch-lan', value, unit: 'x', floor: perField, bar: 0.6, better: 'higher' }
+    }),
+  )
 }
 
 export const figures: { name: string; run: () => Promise<Figure> }[] = [
