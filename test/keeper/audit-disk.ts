@@ -102,7 +102,10 @@ export class Disk {
         }),
       unlink: name =>
         this.#step(`unlink ${name}`, () => {
-          if (!this.names.delete(name)) throw errno('ENOENT')
+          const inode = this.names.get(name)
+          if (inode === undefined) throw errno('ENOENT')
+          this.names.delete(name)
+          if (this.fault.space !== undefined) this.fault.space += inode.content.length
         }),
       syncDirectory: async () =>
         this.#step('syncDirectory', () => {

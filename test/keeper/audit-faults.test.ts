@@ -123,6 +123,41 @@ t.test(
 )
 
 t.test(
+  'When the disk is full, then administrators can still write, archive, and so make room for all',
+  async t => {
+    const disk = fill(new Disk(), 4096 + 10)
+    const log = await openLog(disk)
+    log.setSigner(LOG_KEY)
+    disk.fault = { space: 0 }
+    await t.rejects(log.append(decrypt('r')), { ...UNAVAILABLE, message: /disk is full/ })
+    t.ok(disk.names.has('reserve'), 'what others are refused does not cost the reserve')
+    t.equal(await log.append(decrypt('r'), { administrative: true }), 4106)
+    t.notOk(disk.names.has('reserve'))
+    await t.rejects(
+      log.append(decrypt('r')),
+      { ...UNAVAILABLE, message: /disk is full/ },
+      'the room that there is now is not for everybody',
+    )
+    t.equal(await log.archive(4096), 4096)
+    t.ok(disk.names.has('reserve'), 'the dropped segment made room for the reserve')
+    t.equal(await log.append(decrypt('r')), 4107)
+    t.same(await log.verify(), { ok: true, size: 4108 })
+  },
+)
+
+t.test(
+  'When the disk is too full for the reserve at the start, then only administrators may write',
+  async t => {
+    const disk = fill(new Disk(), 10)
+    disk.fault = { space: 5000 }
+    const log = await openLog(disk)
+    t.notOk(disk.names.has('reserve'))
+    await t.rejects(log.append(decrypt('r')), { ...UNAVAILABLE, message: /disk is full/ })
+    t.equal(await log.append(decrypt('r'), { administrative: true }), 10)
+  },
+)
+
+t.test(
   'When a sync fails, then whoever waited is refused, and everybody until the log is opened again',
   async t => {
     const disk = new Disk()

@@ -35,6 +35,7 @@ t.test('When entries are appended on a real disk, then they are there after a re
     'entries-000000000.jsonl',
     'entries-000004096.jsonl',
     'nodes-000000000.bin',
+    'reserve',
   ])
 
   const seen: Entry[] = []
@@ -66,7 +67,7 @@ t.test(
     })
     await new Promise(resolve => setTimeout(resolve, 20))
     const late = log.append(decrypt('orders/100'))
-    t.equal(disk.operations.filter(name => name.startsWith('write')).length, 1)
+    t.equal(disk.operations.filter(name => name.startsWith('write entries')).length, 1)
     t.same(acknowledged, [], 'nobody was told anything before the sync')
     t.equal(log.size, 0)
     open()

@@ -19,16 +19,25 @@ export function full(): AuditError {
   })
 }
 
+/** The disk has no more room. */
+export function diskFull(cause?: unknown): AuditError {
+  const message = 'the disk is full, so nothing is done'
+  return new AuditError('audit-unavailable', message, { cause, hint: EXPORT_HINT })
+}
+
+/** True for the error of a disk, or a quota, that has no more room. */
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
 /** Nothing can be written; says why, as far as an administrator can do something about it. */
 export function unavailable(cause?: unknown): AuditError {
-  if (cause instanceof AuditError && cause.code === 'audit-unavailable') return cause
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new AuditError('audit-unavailable', 'the disk is full, so nothing is done', {
-      cause,
-      hint: EXPORT_HINT,
-    })
-  if (code === 'audit-damaged')
-    return new AuditError('audit-unavailable', 'the audit log is damaged, so nothing is done', { cause })
-  return new AuditError('audit-unavailable', undefined, { cause })
+  if (isDiskFull(cause)) return diskFull(cause)
+  if (!(cause instanceof AuditError)) return new AuditError('audit-unavailable', undefined, { cause })
+  if (cause.code !== 'audit-damaged') return cause
+  return new AuditError('audit-unavailable', 'the audit log is damaged, so nothing is done', {
+    cause,
+    hint: 'ask for the health of the device; it names the damage',
+  })
 }

@@ -6,67 +6,28 @@
  */
 
 import type { KeyObject } from 'node:crypto'
-import { type Entry, type EntryBody, formatEntry } from '../../../protocol/audit/entry.ts'
+import type { Entry, EntryBody } from '../../../protocol/audit/entry.ts'
 import { AuditError } from '../../../protocol/audit/errors.ts'
 import { consistencyProof, inclusionProof, peaksOf, rootHash } from '../../../protocol/audit/merkle.ts'
 import { dropSegments } from './archive.ts'
+import { Ballast } from './ballast.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { GroupCommit } from './commit.ts'
 import { damaged, full, unavailable } from './failures.ts'
-import { directoryFiles, type LogFiles, replaceFile } from './files.ts'
+import { directoryFiles, type LogFiles } from './files.ts'
 import { NodeReader } from './nodes.ts'
+import type { AuditLogOptions, LogClock, LogStats } from './options.ts'
 import { LogLines } from './reading.ts'
 import { type Recovered, recover } from './recovery.ts'
-import { MAX_ENTRIES, nodesFile, SEGMENT_ENTRIES, segmentOf } from './segments.ts'
+import { MAX_ENTRIES, SEGMENT_ENTRIES, segmentOf } from './segments.ts'
 import { Tail } from './tail.ts'
 import type { LogTree } from './tree.ts'
 import { type Verdict, verifyLog } from './verification.ts'
+import { LogWriter } from './writer.ts'
 
-/** Where time comes from. */
-export interface LogClock {
-  /** ms since 1970 */
-  wall(): number
-  /** ms since boot, monotonic */
-  up(): number
-  /** the kernel's boot id */
-  boot: string
-}
+export type { AuditLogOptions, LogClock, LogStats } from './options.ts'
 
-export interface AuditLogOptions {
-  /** Directory of this log alone. */
-  directory: string
-  /** Name of the log and of its key, e.g. `claviger/default`. */
-  origin: string
-  clock: LogClock
-  /** Entries that may be there at once. */
-  capacity?: number
-  /** Entries above the capacity that only administrative actions may use. */
-  reserve?: number
-  files?: LogFiles
-  /** Is shown each entry that is there, in order, while the log is read. */
-  visit?: (entry: Entry) => void
-}
-
-export interface LogStats {
-  size: number
-  /** index of the first entry that is still there */
-  oldest: number
-  capacity: number
-  /** of all entries that are there */
-  bytes: number
-  /** of the last 256 syncs, ms */
-  fsyncMs: { p50: number; max: number }
-  /** the newest one that is on the disk; time in ms since 1970 */
-  checkpoint: { size: number; time: number } | null
-}
-
-interface Draft {
-  entry: Omit<Entry, 'index'>
-  bytes: number
-}
-
-/** Bytes after which a batch takes no further entries. */
-const BATCH_BYTES = 1_048_576
+/** Bytes after which a page of lines ends. */
+const PAGE_BYTES = 1_048_576
 const CAPACITY = 1_000_000
 const RESERVE = 1000
 
@@ -80,10 +41,8 @@ export class AuditLog {
   readonly #tail: Tail
   readonly #checkpoints: Checkpoints
   readonly #lines: LogLines
-  readonly #commits = new GroupCommit<Draft, number>(
-    drafts => this.#commit(drafts),
-    drafts => this.#batchSize(drafts),
-  )
+  readonly #ballast: Ballast
+  readonly #writer: LogWriter
   #oldest: number
   #bytes: number
   #damage: AuditError | null
@@ -102,6 +61,15 @@ export class AuditLog {
     this.#tail = new Tail(files, found.tree.first, found.lastBytes, () => performance.now())
     this.#checkpoints = new Checkpoints(files, origin, () => clock.wall(), found.saved)
     this.#lines = new LogLines(files)
+    this.#ballast = new Ballast(files)
+    this.#writer = new LogWriter({
+      files,
+      tree: this.#tree,
+      tail: this.#tail,
+      ballast: this.#ballast,
+      refusal: () => this.#damage ?? (this.#closed ? unavailable(new Error('the log was closed')) : null),
+      written: bytes => this.#written(bytes),
+    })
     this.#oldest = found.oldest
     this.#bytes = found.bytes
     this.#damage = found.damage
@@ -115,7 +83,10 @@ export class AuditLog {
     try {
       const files = options.files ?? directoryFiles(options.directory)
       const nodes = new NodeReader(files)
-      return new AuditLog(options, files, nodes, await recover(files, nodes, options.origin, options.visit))
+      const found = await recover(files, nodes, options.origin, options.visit)
+      const log = new AuditLog(options, files, nodes, found)
+      if (log.damage === null) await log.#ballast.restore()
+      return log
     } catch (cause) {
       throw unavailable(cause)
     }
@@ -138,7 +109,7 @@ export class AuditLog {
 
   /**
    * Adds an entry.
-   * @param options.administrative may use the reserve above the capacity
+   * @param options.administrative may use what is kept above the capacity, and on the disk
    * @returns its index, once it is durable
    * @throws AuditError `audit-unavailable`; nothing may be done then
    * @throws AuditError `malformed-request`, `too-large` for a body that makes no entry
@@ -146,12 +117,11 @@ export class AuditLog {
   async append(body: EntryBody, options: { administrative?: boolean } = {}): Promise<number> {
     const { wall, up, boot } = { wall: this.#clock.wall(), up: this.#clock.up(), boot: this.#clock.boot }
     const entry = { ...body, time: Math.floor(wall), boot, up: Math.floor(up) }
-    const bytes = Buffer.byteLength(formatEntry({ ...entry, index: Number.MAX_SAFE_INTEGER }))
-    this.#assertWritable()
-    const size = this.size + this.#commits.pending
-    const limit = this.#capacity + (options.administrative ? this.#reserve : 0)
-    if (size - this.#oldest >= limit || size >= MAX_ENTRIES) throw full()
-    return this.#commits.submit({ entry, bytes })
+    const { administrative = false } = options
+    const size = this.size + this.#writer.pending
+    const limit = this.#capacity + (administrative ? this.#reserve : 0)
+    if (this.#damage === null && (size - this.#oldest >= limit || size >= MAX_ENTRIES)) throw full()
+    return this.#writer.write(entry, administrative)
   }
 
   /** Root of the tree over all durable entries. @throws AuditError `audit-damaged` */
@@ -212,7 +182,7 @@ export class AuditLog {
    * the end of the log. A damaged log shows what it has.
    * @throws AuditError `unknown-entry` for entries that were dropped or are not there yet; `audit-unavailable`
    */
-  lines(from: number, limit: number, maxBytes = BATCH_BYTES): string[] {
+  lines(from: number, limit: number, maxBytes = PAGE_BYTES): string[] {
     if (!Number.isSafeInteger(from) || from < this.#oldest || from > this.size) throw this.#unknown()
     const end = Math.min(from + limit, this.size)
     return this.#read(() => this.#lines.read(from, end, maxBytes, this.#tail.first, this.#tail.bytes))
@@ -285,18 +255,12 @@ export class AuditLog {
   /** Waits for what is under way, writes the newest checkpoint, and lets go of the files. */
   async close(): Promise<void> {
     this.#closed = true
-    await this.#commits.idle()
+    await this.#writer.idle()
     await this.#archiving
     // The checkpoint can be signed again at the next start; only the entries must be there.
     if (this.#damage === null && this.size > 0) await this.#saveCheckpoint().catch(() => {})
     this.#tail.close()
     this.#nodes.close()
-  }
-
-  #assertWritable(): void {
-    if (this.#closed) throw unavailable(new Error('the log was closed'))
-    if (this.#damage !== null) throw unavailable(this.#damage)
-    if (this.#tail.broken !== null) throw unavailable(this.#tail.broken)
   }
 
   #assertWhole(): void {
@@ -322,38 +286,10 @@ export class AuditLog {
     }
   }
 
-  #batchSize(drafts: readonly Draft[]): number {
-    const { current } = this.#tree
-    const room = current.isFull ? SEGMENT_ENTRIES : SEGMENT_ENTRIES - current.count
-    let [count, bytes] = [0, 0]
-    while (count < drafts.length && count < room && bytes < BATCH_BYTES) bytes += drafts[count++]!.bytes
-    return count
-  }
-
-  async #commit(drafts: Draft[]): Promise<number[]> {
-    try {
-      if (this.#damage !== null) throw this.#damage
-      if (this.#tree.current.isFull) await this.#startSegment()
-      const start = this.size
-      // Each with the byte before it that makes it the input of a leaf hash.
-      const lines = drafts.map(({ entry }, i) =>
-        Buffer.from(`\0${formatEntry({ ...entry, index: start + i })}\n`),
-      )
-      const bytes = Buffer.concat(lines.map(line => line.subarray(1)))
-      await this.#tail.append(bytes)
-      for (const line of lines) this.#tree.addLine(line.subarray(0, -1))
-      this.#bytes += bytes.length
-      if (this.#checkpoints.isDue(this.size)) this.#saveCheckpoint().catch(() => {})
-      return lines.map((_, i) => start + i)
-    } catch (cause) {
-      throw unavailable(cause)
-    }
-  }
-
-  async #startSegment(): Promise<void> {
-    await replaceFile(this.#files, nodesFile(this.#tree.first), this.#tree.current.bytes, false)
-    this.#tree.startSegment()
-    this.#tail.next()
+  #written(bytes: number): void {
+    this.#bytes += bytes
+    // Nobody waits for it, and the next batch tries again.
+    if (this.#checkpoints.isDue(this.size)) this.#saveCheckpoint().catch(() => {})
   }
 
   #saveCheckpoint(): Promise<void> {
@@ -362,7 +298,9 @@ export class AuditLog {
 
   async #archive(upTo: number): Promise<number> {
     this.#assertWhole()
-    const end = Math.min(segmentOf(upTo), this.#tail.first)
+    // A segment that has no entry yet may have no file.
+    const newest = this.#tail.bytes > 0 ? this.#tail.first : this.#tail.first - SEGMENT_ENTRIES
+    const end = Math.min(segmentOf(upTo), newest)
     if (!Number.isSafeInteger(upTo) || upTo > this.size || end <= this.#oldest)
       throw new AuditError('audit-in-use', 'there is no whole segment of entries to drop', {
         hint: `entries go by ${SEGMENT_ENTRIES}, from ${this.#oldest} on, and the newest ${SEGMENT_ENTRIES} stay`,
@@ -378,6 +316,7 @@ export class AuditLog {
         this.#oldest = oldest
         this.#bytes -= bytes
       })
+      await this.#ballast.restore()
       return this.#oldest
     } catch (cause) {
       throw cause instanceof AuditError ? cause : unavailable(cause)

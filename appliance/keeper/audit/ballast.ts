@@ -1,0 +1,56 @@
+/**
+ * Room on the disk that is kept for getting out of a full one: a file of zeros that is given up when an administrative entry
+ * finds no space (docs/formats/audit.md, "Writing"). Without it nobody could write down that the log is archived.
+ */
+
+import { isDiskFull } from './failures.ts'
+import { type LogFiles, replaceFile } from './files.ts'
+
+const NAME = 'reserve'
+/** The reserve of entries, the nodes of a segment, and what a file system needs beside. */
+const BYTES = 1_048_576
+
+export class Ballast {
+  readonly #files: LogFiles
+  #isSpent = false
+
+  constructor(files: LogFiles) {
+    this.#files = files
+  }
+
+  /** True when what room there is belongs to administrative entries. */
+  get isSpent(): boolean {
+    return this.#isSpent
+  }
+
+  /** Makes the file where it is missing and there is room for it. Never throws: whoever writes next hears why not. */
+  async restore(): Promise<void> {
+    try {
+      if (!this.#isThere()) await replaceFile(this.#files, NAME, Buffer.alloc(BYTES), false)
+      this.#isSpent = false
+    } catch (error) {
+      this.#isSpent ||= isDiskFull(error)
+    }
+  }
+
+  /** Gives the room up. @returns `false` if there was none */
+  spend(): boolean {
+    try {
+      this.#files.unlink(NAME)
+    } catch {
+      return false
+    }
+    this.#isSpent = true
+    return true
+  }
+
+  #isThere(): boolean {
+    if (!this.#files.list().includes(NAME)) return false
+    const file = this.#files.open(NAME, 'read')
+    try {
+      return file.stat().size === BYTES
+    } finally {
+      file.close()
+    }
+  }
+}
