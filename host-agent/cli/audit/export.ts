@@ -125,13 +125,15 @@ async function download(
     try {
       while (next < size && next - start < FILE_ENTRIES) {
         const limit = Math.min(PAGE, size - next, FILE_ENTRIES - (next - start))
-        const { entries, oldest, dropped } = await appliance.auditEntries({ from: next, limit })
+        const { entries: given, oldest, dropped } = await appliance.auditEntries({ from: next, limit })
         if (oldest > next) {
           if (!isNew || next > from) throw gap(folder.directory, next, oldest)
           await writePrefix(folder.directory, oldest, dropped)
           start = next = oldest
         }
-        if (entries.length === 0 || entries.length > limit || entries.some(line => line.includes('\n')))
+        // The device begins at its oldest entry, and may come to later ones than were asked for.
+        const entries = given.slice(0, Math.max(0, size - next))
+        if (entries.length === 0 || given.length > limit || entries.some(line => line.includes('\n')))
           throw new ConnectionError('bad-response', `the device does not give entry ${next} of its log`)
         await part.add(entries)
         next += entries.length
