@@ -7,11 +7,11 @@
  */
 
 import { createHash } from 'node:crypto'
-import { gcmsiv } from '@noble/ciphers/aes.js'
 import { decodeCanonicalCbor, encodeCbor } from '../../../protocol/cbor.ts'
 import { bytes, integer, list, map, type Of, type Shape } from '../../ipc/shape.ts'
 import { damaged, KeystoreError, malformed } from './errors.ts'
-import { NONCE_BYTES, Slot, TAG_BYTES } from './slots.ts'
+import { open, seal, TAG_BYTES } from './gcm-siv.ts'
+import { NONCE_BYTES, Slot } from './slots.ts'
 
 /** What can be read while the keystore is locked. */
 export interface Header {
@@ -97,7 +97,7 @@ export function sealFile(
   const prefix = Buffer.alloc(PREFIX_BYTES)
   MAGIC.copy(prefix)
   prefix.writeUInt32BE(headerBytes.length, MAGIC.length)
-  return Buffer.concat([prefix, headerBytes, nonce, gcmsiv(dataKey, nonce, headerBytes).encrypt(state)])
+  return Buffer.concat([prefix, headerBytes, nonce, seal(dataKey, nonce, headerBytes, state)])
 }
 
 /**
@@ -127,11 +127,9 @@ export function parseFile(bytes: Uint8Array): KeystoreFile {
  * @throws keystore-damaged if the state, the header or the key is not what was sealed
  */
 export function openState(file: KeystoreFile, dataKey: Uint8Array): Uint8Array {
-  try {
-    return gcmsiv(dataKey, file.nonce, file.headerBytes).decrypt(file.sealed)
-  } catch (cause) {
-    throw damaged('the state does not open', cause)
-  }
+  const state = open(dataKey, file.nonce, file.headerBytes, file.sealed)
+  if (state === null) throw damaged('the state does not open')
+  return state
 }
 
 /** The header as the file holds it, without the checksum. */

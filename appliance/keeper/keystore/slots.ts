@@ -7,7 +7,6 @@
  */
 
 import { hkdfSync } from 'node:crypto'
-import { gcmsiv } from '@noble/ciphers/aes.js'
 import { encodeCbor } from '../../../protocol/cbor.ts'
 import { bytes, list, map, type Of, type Shape, word } from '../../ipc/shape.ts'
 import { malformed } from './errors.ts'
@@ -20,10 +19,10 @@ import {
   type FactorType,
   type NewFactor,
 } from './factors.ts'
+import { open, seal, TAG_BYTES } from './gcm-siv.ts'
 
 export const DATA_KEY_BYTES = 32
 export const NONCE_BYTES = 12
-export const TAG_BYTES = 16
 const WRAPPED_BYTES = NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES
 const MAX_FACTORS = 4
 const INFO = 'claviger/slot/v1'
@@ -101,7 +100,7 @@ export function makeSlot(
   const key = wrappingKey(namespace, id, factors)
   try {
     const nonce = random(NONCE_BYTES)
-    const sealed = gcmsiv(key, nonce, encodeCbor(description)).encrypt(dataKey)
+    const sealed = seal(key, nonce, encodeCbor(description), dataKey)
     return { ...description, wrapped: Buffer.concat([nonce, sealed]) }
   } finally {
     key.fill(0)
@@ -118,9 +117,7 @@ export function openSlot(namespace: string, slot: Slot, factors: readonly Factor
   const key = wrappingKey(namespace, slot.id, factors)
   try {
     const aad = encodeCbor(description)
-    return gcmsiv(key, wrapped.slice(0, NONCE_BYTES), aad).decrypt(wrapped.slice(NONCE_BYTES))
-  } catch {
-    return null
+    return open(key, wrapped.subarray(0, NONCE_BYTES), aad, wrapped.subarray(NONCE_BYTES))
   } finally {
     key.fill(0)
   }
