@@ -38,7 +38,10 @@ export const EntriesAnswer = Type.Object(
 )
 export type EntriesAnswer = Static<typeof EntriesAnswer>
 export const ArchiveBody = Type.Object(
-  { before: Count, checkpoint: Type.String({ maxLength: 1024, description: 'the one that the export was verified against' }) },
+  {
+    before: Count,
+    checkpoint: Type.String({ maxLength: 1024, description: 'the one that the export was verified against' }),
+  },
   closed,
 )
 export type ArchiveBody = Static<typeof ArchiveBody>
