@@ -93,7 +93,7 @@ async function measureIdle(): Promise<Record<string, number>> {
     const till = await appliance.connect(await appliance.enrol('till-1', 'operator', ['orders'], PIN))
     await till.lock()
     await admin.unlock({ passphrase: PASSPHRASE })
-    for (let i = 0; i < 10; i++) await till.health()
+    for (let i = 0; i < 10; i++) await admin.health()
     await sleep(IDLE_MS)
     const floor = await bareMemory()
     const [keeper, gate, health] = await Promise.all(
