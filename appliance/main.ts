@@ -68,7 +68,7 @@ const env = { ...process.env, NODE_COMPILE_CACHE: script('../node_modules/.cache
 // The keeper opens batches on its own thread and on the pool: together they are as many as there are cores.
 const keeperEnv = { ...env, UV_THREADPOOL_SIZE: String(Math.max(1, availableParallelism() - 1)) }
 /** The optimising compilers cost the keeper 10 MiB as soon as they are used; it turns them on once it is busy. */
-const SMALL = ['--no-opt', '--no-maglev', '--max-semi-space-size=4']
+const SMALL = ['--no-opt', '--no-maglev', '--max-semi-space-size=2']
 const option = (name: string, value: string | undefined) => (value ? [`--${name}`, value] : [])
 
 let lan = values.lan
