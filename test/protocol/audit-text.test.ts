@@ -72,7 +72,7 @@ t.test('When an entry is written and read, then it is the same, on one line, wit
   fc.assert(
     fc.property(anyEntry, entry => {
       const line = formatEntry(entry)
-      t.same(readEntry(line), { ...JSON.parse(JSON.stringify(entry)), crc: JSON.parse(line).crc })
+      t.same(readEntry(line), JSON.parse(JSON.stringify(entry)))
       return !/[\n\r]/.test(line) && hasRightCrc(Buffer.from(line)) && formatEntry(readEntry(line)!) === line
     }),
     { numRuns: 300 },

@@ -5,7 +5,7 @@
  * name the very line that is not what it was; nodes that are not are made again from lines whose checksums are right.
  */
 
-import { type Entry, readEntry, readShape } from '../../../protocol/audit/entry.ts'
+import { type Entry, readEntry, readHashedEntry } from '../../../protocol/audit/entry.ts'
 import { entriesName } from '../../../protocol/audit/export.ts'
 import { HASH_BYTES } from '../../../protocol/audit/merkle.ts'
 import type { LogFiles } from './files.ts'
@@ -86,8 +86,9 @@ function scanSegment(
       nodes.addLine(buffer.subarray(start - 1, behind))
       index += 1
       if (!strict && visit === undefined) return true
-      const line = buffer.toString('utf8', start, behind)
-      const entry = strict ? readEntry(line) : readShape(line)
+      const entry = strict
+        ? readEntry(buffer.toString('utf8', start, behind))
+        : readHashedEntry(buffer, start, behind)
       if (entry?.index === index - 1) visit?.(entry)
       else malformed ??= index - 1
       return true

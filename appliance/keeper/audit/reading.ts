@@ -1,7 +1,7 @@
 /** Reading entries back while the log goes on being written (docs/formats/audit.md, "Segments"). */
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { type Entry, readShape } from '../../../protocol/audit/entry.ts'
+import { type Entry, readHashedEntry } from '../../../protocol/audit/entry.ts'
 import { entriesName } from '../../../protocol/audit/export.ts'
 import type { LogFiles } from './files.ts'
 import { LineReader } from './lines.ts'
@@ -67,7 +67,7 @@ export class LogLines {
       try {
         const until = first === tail ? tailBytes : file.stat().size
         reader.scan(file, 0, until, (buffer, start, end) => {
-          const entry = readShape(buffer.toString('utf8', start, end))
+          const entry = readHashedEntry(buffer, start, end)
           if (entry !== null) visit(entry)
           return true
         })
