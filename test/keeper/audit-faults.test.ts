@@ -240,6 +240,38 @@ t.test(
   },
 )
 
+t.test('When entries are dropped, then their nodes are right and durable before any line goes', async t => {
+  const disk = fill(new Disk(), 2 * 4096 + 1)
+  const good = Buffer.from(disk.file(nodesName(0)))
+  const log = await openLog(disk)
+  log.setSigner(LOG_KEY)
+  disk.file(nodesName(0))[7]! ^= 1
+  const start = disk.operations.length
+  t.equal(await log.archive(8192), 8192)
+  t.same(disk.file(nodesName(0)), good, 'a damaged node was made again')
+  const steps = disk.operations.slice(start)
+  const gone = steps.findIndex(name => name.startsWith('unlink entries'))
+  for (const first of [0, 4096]) {
+    const synced = steps.findIndex(name => name.startsWith(`sync ${nodesName(first)}`))
+    t.ok(synced !== -1 && synced < gone, `nodes of ${first}`)
+  }
+  t.ok()
+  t.equal(steps[gone - 1], 'open entries-000000000.jsonl read')
+  t.equal(steps[gone - 2], 'syncDirectory', 'their names are durable too')
+})
+
+t.test('When the newest segment could not be begun, then the one before it is not dropped', async t => {
+  const disk = fill(new Disk(), 4096)
+  const log = await openLog(disk)
+  log.setSigner(LOG_KEY)
+  disk.fault = { space: 262_112 }
+  await t.rejects(log.append(decrypt('r')), UNAVAILABLE)
+  disk.fault = {}
+  await t.rejects(log.archive(4096), { code: 'audit-in-use' })
+  await log.close()
+  t.equal((await openLog(disk)).damage, null)
+})
+
 t.test('When a line in a segment is not what it was, then its segment is not dropped', async t => {
   const disk = fill(new Disk(), 2 * 4096 + 1)
   const log = await openLog(disk)
