@@ -1,5 +1,5 @@
 /** Who a caller is to the keeper, and whom the gate may let in: functions of one moment's situation. */
-import type { Standing, State } from '../../protocol/api/routes.ts'
+import type { Role, Standing, State } from '../../protocol/api/routes.ts'
 import type { Provision } from '../provision.ts'
 import { certifiedStanding } from '../standing.ts'
 import type { Caller } from './rpc/messages.ts'
@@ -12,6 +12,8 @@ export interface Situation {
   namespace: string
   /** The registry; `null` unless operational. */
   unlocked: Unlocked | null
+  /** Role of the enrolled agent with this pin; known while locked, too. */
+  roleOf(pin: Uint8Array): Role | null
   /** Certificate of the authority, DER; none while unprovisioned. */
   authority: Uint8Array | undefined
   /** The card's, used only while unprovisioned. */
@@ -26,7 +28,7 @@ export function isOpen({ expires }: SealedInvitation, now: number): boolean {
 }
 
 /**
- * The standing of a caller: the registry says who an agent is; while it is locked away, the certificate does.
+ * The standing of a caller: the registry says who an agent is, or what the header keeps of it while it is locked away.
  *
  * @returns `null` for a caller who is nobody here
  */
@@ -42,7 +44,9 @@ export function standingOf(caller: Caller, situation: Situation): Standing | nul
     const invitation = unlocked?.invitations.get(caller.issuer.name)
     return invitation && isOpen(invitation, now) ? 'invited' : null
   }
-  return unlocked ? (unlocked.agents.get(hex(caller.pin))?.role ?? null) : certified
+  if (unlocked) return unlocked.agents.get(hex(caller.pin))?.role ?? null
+  // Of a damaged keystore nobody can be known; there is nothing left to see but that.
+  return state === 'failed' ? certified : situation.roleOf(caller.pin)
 }
 
 /** The certificates (DER) that a TLS client's chain may end in. */

@@ -95,7 +95,16 @@ export class Keeper extends EventEmitter<Events> {
     const { provision, now } = this.#service
     const { state } = this
     const unlocked = state === 'operational' ? this.#vault.unlocked : null
-    return { state, namespace, unlocked, authority: this.#vault.public('authority'), provision, now: now() }
+    const roleOf = (pin: Uint8Array) => this.#vault.roleOf(pin)
+    return {
+      state,
+      namespace,
+      unlocked,
+      roleOf,
+      authority: this.#vault.public('authority'),
+      provision,
+      now: now(),
+    }
   }
 
   /**

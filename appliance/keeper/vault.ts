@@ -4,7 +4,7 @@
  */
 
 import { ClavigerError } from '../../protocol/api/errors.ts'
-import type { State } from '../../protocol/api/routes.ts'
+import { ROLES, type Role, type State } from '../../protocol/api/routes.ts'
 import { KeystoreError } from './keystore/errors.ts'
 import type { Argon2Parameters, Factor } from './keystore/factors.ts'
 import { type HeaderChanges, Keystore } from './keystore/keystore.ts'
@@ -20,6 +20,8 @@ export interface PublicPart {
   authority: Uint8Array
   /** Public key of the audit log, SubjectPublicKeyInfo DER. */
   log: Uint8Array
+  /** Pin (32 bytes) and role (1) of every enrolled agent: who is who does not change by locking. */
+  agents: Uint8Array
   /** Settings of the namespace, CBOR; the defaults where it is missing. */
   settings?: Uint8Array
 }
@@ -102,8 +104,16 @@ export class Vault {
     return this.#keystore?.public.get(name)
   }
 
+  /** Role of the enrolled agent with this pin; readable while locked. */
+  roleOf(pin: Uint8Array): Role | null {
+    const agents = this.public('agents') ?? new Uint8Array()
+    for (let at = 0; at < agents.length; at += 33)
+      if (Buffer.compare(agents.subarray(at, at + 32), pin) === 0) return ROLES[agents[at + 32]!] ?? null
+    return null
+  }
+
   /** Makes the keystore. `state` is wiped. */
-  async create(slot: NewSlot, publicPart: PublicPart, state: SealedState): Promise<void> {
+  async create(slot: NewSlot, publicPart: Omit<PublicPart, 'agents'>, state: SealedState): Promise<void> {
     const locks = this.#locks
     let bytes: Uint8Array | undefined
     try {
@@ -112,7 +122,7 @@ export class Vault {
       this.#keystore = await Keystore.create(this.#place, {
         state: bytes,
         slots: [slot],
-        public: new Map(Object.entries(publicPart)),
+        public: new Map(Object.entries({ ...publicPart, agents: agentsOf(state) })),
       })
       if (this.#locks === locks) this.#unlocked = unlocked
       else this.#keystore.lock()
@@ -166,17 +176,22 @@ export class Vault {
   async update(change: Change, header: HeaderChanges = {}): Promise<void> {
     const locks = this.#locks
     let next: Unlocked | null = null
+    const publicPart = new Map(header.public)
     try {
-      await this.#open().update(bytes => {
-        const state = decodeState(bytes)
-        try {
-          const changed = change(state)
-          next = unlock(this.namespace, changed, this.#unlocked)
-          return encodeState(changed)
-        } finally {
-          wipeState(state)
-        }
-      }, header)
+      await this.#open().update(
+        bytes => {
+          const state = decodeState(bytes)
+          try {
+            const changed = change(state)
+            publicPart.set('agents', agentsOf(changed))
+            next = unlock(this.namespace, changed, this.#unlocked)
+            return encodeState(changed)
+          } finally {
+            wipeState(state)
+          }
+        },
+        { ...header, public: publicPart },
+      )
       if (this.#locks === locks) this.#unlocked = next
     } finally {
       next = null
@@ -209,4 +224,10 @@ export class Vault {
     if (!this.#keystore) throw new ClavigerError('wrong-state')
     return this.#keystore
   }
+}
+
+function agentsOf({ agents }: SealedState): Uint8Array {
+  return new Uint8Array(
+    Buffer.concat(agents.flatMap(({ pin, role }) => [pin, Uint8Array.of(ROLES.indexOf(role))])),
+  )
 }

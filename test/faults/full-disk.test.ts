@@ -13,9 +13,8 @@ t.test('When the disk is full, then nothing opens until there is room again', as
   spawnSync('mkdir', [data])
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'claviger-test', data])
   if (mounted.status !== 0) {
-    if (process.env.CI) t.fail(`a small file system cannot be mounted: ${mounted.stderr}`)
-    else t.skip('a small file system can only be mounted by root')
-    return
+    const why = 'a small file system can only be mounted by root'
+    return process.env.CI ? t.fail(why) : t.pass('skipped', { skip: why })
   }
   t.teardown(() => spawnSync('umount', ['-l', data]))
   const card = await flashCard(data, '')

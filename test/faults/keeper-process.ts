@@ -9,6 +9,7 @@ import { KeeperClient } from '../../appliance/keeper/rpc/client.ts'
 import type { Caller, Method, NewTyped, Params, Results } from '../../appliance/keeper/rpc/messages.ts'
 import { invitedCredentials } from '../../host-agent/client/identity.ts'
 import { readCertificate, spkiPin } from '../../protocol/identity/certificate.ts'
+import type { Invitation } from '../../protocol/identity/invitation.ts'
 import { flashCard } from '../support/appliance.ts'
 import { bareNode } from '../support/environment.ts'
 
@@ -75,17 +76,12 @@ export class KeeperHome {
 
   /** Enrols an operator. */
   async enrol(process: KeeperProcess, name: string): Promise<Caller> {
-    const role = 'operator'
+    const role = 'operator' as const
     const { secret } = await process.call('invite', this.owner, { name, role, validFor: 3600 })
-    const invitation = {
-      namespace: 'default',
-      name,
-      role,
-      secret,
-      expires: 0,
-      addresses: [],
-      device: secret,
-    } as const
+    const invitation: Invitation = {
+      ...{ namespace: 'default', name, role, secret },
+      ...{ expires: 0, addresses: [], device: secret },
+    }
     const shown = new Uint8Array(new X509Certificate(invitedCredentials(invitation).certificate).raw)
     const pin = spkiPin(readCertificate(shown).certificate.publicKey)
     const invited: Caller = {

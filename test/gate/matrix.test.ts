@@ -121,13 +121,11 @@ async function everybody(device: InProcess, claimant: Credentials): Promise<Reco
   const admin = await appliance.connect(appliance.admin)
   await admin.revoke('m-revoked')
   const subject = { namespace: 'default', role: 'operator', name: 'm-nobody' }
-  // While the registry is locked away, the certificate says who somebody is.
-  const byCertificate = { ...outside, locked: 'operator', lockdown: 'operator', operational: null } as const
   const nobody = { ...outside, locked: null, lockdown: null, operational: null } as const
-  people['a revoked operator'] = { credentials: revoked, standing: byCertificate }
+  people['a revoked operator'] = { credentials: revoked, standing: nobody }
   people['an operator who is not in the registry'] = {
     credentials: signedByAuthority(device, subject),
-    standing: byCertificate,
+    standing: nobody,
   }
   people['somebody of an unknown role'] = {
     credentials: signedByAuthority(device, { ...subject, role: 'janitor' }),
@@ -405,7 +403,7 @@ t.test('at the keeper, behind a gate that lies', async t => {
   )
 
   t.test(
-    'When it is locked, then the certificate says who somebody is, and nobody reads anything',
+    'When it is locked, then the header says who somebody is, whatever role the gate claims, and nobody reads anything',
     async t => {
       const admin = caller(pins.administrator, 'administrator')
       for (const how of [
@@ -414,8 +412,11 @@ t.test('at the keeper, behind a gate that lies', async t => {
       ]) {
         await how()
         for (const route of NAMES) {
-          for (const role of ROLES) await cell(t, device, route, caller(unknown, role), role)
-          await cell(t, device, route, caller(unknown, 'janitor'), null)
+          for (const role of ROLES) {
+            await cell(t, device, route, caller(pins[role], 'administrator'), role)
+            await cell(t, device, route, caller(unknown, role), null)
+          }
+          await cell(t, device, route, caller(pins.operator, 'janitor'), null)
           await cell(t, device, route, caller(unknown, 'operator', invited), null)
           device.advance(3)
         }
