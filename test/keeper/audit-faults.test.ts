@@ -255,7 +255,6 @@ t.test('When entries are dropped, then their nodes are right and durable before 
     const synced = steps.findIndex(name => name.startsWith(`sync ${nodesName(first)}`))
     t.ok(synced !== -1 && synced < gone, `nodes of ${first}`)
   }
-  t.ok()
   t.equal(steps[gone - 1], 'open entries-000000000.jsonl read')
   t.equal(steps[gone - 2], 'syncDirectory', 'their names are durable too')
 })
