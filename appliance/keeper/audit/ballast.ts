@@ -9,18 +9,28 @@ import { type LogFiles, replaceFile } from './files.ts'
 const NAME = 'reserve'
 /** The reserve of entries, the nodes of a segment, and what a file system needs beside. */
 const BYTES = 1_048_576
+/** A full disk is asked at most so often. */
+const RETRY_MS = 1000
 
 export class Ballast {
   readonly #files: LogFiles
+  readonly #now: () => number
   #isSpent = false
+  #retryAt = 0
 
-  constructor(files: LogFiles) {
+  /** @param now - ms, monotonic */
+  constructor(files: LogFiles, now: () => number) {
     this.#files = files
+    this.#now = now
   }
 
-  /** True when what room there is belongs to administrative entries. */
-  get isSpent(): boolean {
-    return this.#isSpent
+  /** Whether the room is kept. One that was given up is kept again as soon as there is space, if that is found now. */
+  async isKept(): Promise<boolean> {
+    if (this.#isSpent && this.#now() >= this.#retryAt) {
+      this.#retryAt = this.#now() + RETRY_MS
+      await this.restore()
+    }
+    return !this.#isSpent
   }
 
   /** Makes the file where it is missing and there is room for it. Never throws: whoever writes next hears why not. */

@@ -61,7 +61,7 @@ export class AuditLog {
     this.#tail = new Tail(files, found.tree.first, found.lastBytes, () => performance.now())
     this.#checkpoints = new Checkpoints(files, origin, () => clock.wall(), found.saved)
     this.#lines = new LogLines(files)
-    this.#ballast = new Ballast(files)
+    this.#ballast = new Ballast(files, () => performance.now())
     this.#writer = new LogWriter({
       files,
       tree: this.#tree,
