@@ -1,5 +1,5 @@
 /**
- * A canary takes as long as any other token: what is done with it before it trips is the same work, measured side by side.
+ * A canary takes the time of every other token: what is done with it before it trips is the same work, measured side by side.
  * The claim is about two distributions of one run, not about any time.
  */
 import t from 'tap'

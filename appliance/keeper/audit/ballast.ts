@@ -24,6 +24,11 @@ export class Ballast {
     this.#now = now
   }
 
+  /** True when what room there is belongs to administrative entries. */
+  get isSpent(): boolean {
+    return this.#isSpent
+  }
+
   /** Whether the room is kept. One that was given up is kept again as soon as there is space, if that is found now. */
   async isKept(): Promise<boolean> {
     if (this.#isSpent && this.#now() >= this.#retryAt) {

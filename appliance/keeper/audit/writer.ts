@@ -58,7 +58,8 @@ export class LogWriter {
     // As long as an index may be, so that a batch never meets an entry that does not fit.
     const bytes = Buffer.byteLength(formatEntry({ ...entry, index: Number.MAX_SAFE_INTEGER }))
     this.#assertWritable()
-    if (!administrative && !(await this.#desk.ballast.isKept())) throw diskFull()
+    const { ballast } = this.#desk
+    if (!administrative && ballast.isSpent && !(await ballast.isKept())) throw diskFull()
     return this.#commits.submit({ entry, bytes, administrative })
   }
 
