@@ -52,6 +52,8 @@ t.test('When the demo is kept, then its commands work until Ctrl-C, and nothing 
     child.once('exit', () => reject(new Error(said)))
   })
   t.notMatch(said, /4242424242424242/, 'no whole card number is printed')
+  t.match(said, /Another purpose.* “till” asks for a card for marketing: refused.*\(not-granted\)/)
+  t.match(said, /The log.* has all of this in \d+ entries; they are what the device signed, none is missing/)
   const home = /export CLAVIGER_HOME=(\S+)/.exec(said)![1]!
 
   const status = claviger(['status', '--as', 'till', '--json'], { CLAVIGER_HOME: home })
@@ -61,6 +63,16 @@ t.test('When the demo is kept, then its commands work until Ctrl-C, and nothing 
   ])
   t.equal(code, 0)
   t.match(JSON.parse(answer), { enrolments: [{ enrolment: 'till', role: 'operator', state: 'operational' }] })
+
+  const grants = claviger(['admin', 'grant', 'list', '--as', 'owner', '--json'], { CLAVIGER_HOME: home })
+  const [listed] = await Promise.all([text(grants.stdout!), once(grants, 'exit')])
+  const narrow = { budgets: [{ per: 'day', records: 100 }], reveal: ['full'] }
+  t.match(JSON.parse(listed), {
+    grants: [
+      { agent: 'office', fields: ['address.*'], purposes: ['ship'], ...narrow },
+      { agent: 'till', fields: ['card.number'], purposes: ['charge'], ...narrow },
+    ],
+  })
 
   const ended = once(child, 'exit')
   child.kill('SIGINT')

@@ -8,6 +8,7 @@ export const HEADINGS = ['entry', 'time', 'who', 'what', 'purpose', 'how many', 
 /** What the actions of the log are called, with `{name}` for what the entry tells. Others keep their name. */
 const ACTIONS: Record<string, string> = {
   provision: 'made the device theirs',
+  keystore: 'saved the keystore',
   acceptGeneration: 'took an older keystore',
   unlock: 'tried to unlock',
   unlocked: 'unlocked',
