@@ -151,6 +151,14 @@ t.test('When anything in a folder is changed, then it does not verify, and it sa
     },
   )
   await fc.assert(property, { numRuns: 60 })
+  // Two lines that became one make the next file begin too late.
+  const lineEnd = files[names.indexOf(entries[0]!)]!.indexOf('\n', 2000)
+  const joined = await tried(async () => {
+    const bytes = Buffer.from(files[names.indexOf(entries[0]!)]!)
+    bytes[lineEnd] = 0x0b
+    await writeFile(join(copy, entries[0]!), bytes)
+  })
+  t.match(joined, { code: 'audit-damaged', message: /entry \d+ is not what the device wrote/ })
 
   const [first, second] = entries.map(name => join(copy, name))
   const missing = await tried(() => rm(first!))

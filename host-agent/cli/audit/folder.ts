@@ -1,4 +1,5 @@
 /** A folder that a log was exported to (docs/formats/audit.md, "Exported folder"): reading and verifying it, offline. */
+import { readFileSync } from 'node:fs'
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openCheckpoint, type VerifierKey } from '../../../protocol/audit/checkpoint.ts'
@@ -80,23 +81,17 @@ export async function verifyFolder(
       hint: 'an export that was interrupted has none: run it again',
     })
   const { origin, size } = openCheckpoint(checkpoint, verifierKey)
-  let part = { start: 0, leaves: new Uint8Array() as Uint8Array }
+  const leaves = new Leaves(directory, parts)
   const verifier = new ExportVerifier({
     checkpoint,
     verifierKey,
     ...(nodes === undefined ? {} : { nodes }),
-    leafAt: index => {
-      const at = (index - part.start) * HASH_BYTES
-      const leaf = part.leaves.subarray(at, at + HASH_BYTES)
-      return leaf.length === HASH_BYTES ? leaf : null
-    },
+    leafAt: index => leaves.at(index),
   })
   let next = first
   const taker = new LineCounter(onLine)
   for (const start of parts) {
-    if (start !== next)
-      throw new AuditError('audit-damaged', `there is no file ${entriesName(next)}`, { index: next })
-    part = { start, leaves: await readLeaves(directory, start) }
+    if (start !== next) throw gapBefore(verifier, next, taker.isCut)
     for await (const bytes of chunksOf(join(directory, entriesName(start)))) {
       verifier.push(bytes)
       next += taker.take(bytes)
@@ -106,9 +101,44 @@ export async function verifyFolder(
   return { ...verifier.finish(), first, origin, checkpoint }
 }
 
+/** A file is missing, unless lines that came before it are damaged in a way that makes them fewer or more. */
+function gapBefore(verifier: ExportVerifier, next: number, isCut: boolean): Error {
+  try {
+    verifier.finish()
+  } catch (error) {
+    if (error instanceof AuditError && error.index !== null && (isCut || error.index < next)) return error
+  }
+  return new AuditError('audit-damaged', `there is no file ${entriesName(next)}`, { index: next })
+}
+
 /** Leaf hashes serve only to name the entry that is bad: where they are missing, nothing else changes. */
-function readLeaves(directory: string, start: number): Promise<Uint8Array> {
-  return readFile(join(directory, leavesName(start))).catch(() => new Uint8Array())
+class Leaves {
+  readonly #directory: string
+  readonly #parts: readonly number[]
+  /** Those of one file: they are asked for in order. */
+  #present = { start: -1, leaves: new Uint8Array() as Uint8Array }
+
+  constructor(directory: string, parts: readonly number[]) {
+    this.#directory = directory
+    this.#parts = parts
+  }
+
+  at(index: number): Uint8Array | null {
+    const start = this.#parts.findLast(start => start <= index)
+    if (start === undefined) return null
+    if (this.#present.start !== start) this.#present = { start, leaves: this.#read(start) }
+    const at = (index - start) * HASH_BYTES
+    const leaf = this.#present.leaves.subarray(at, at + HASH_BYTES)
+    return leaf.length === HASH_BYTES ? leaf : null
+  }
+
+  #read(start: number): Uint8Array {
+    try {
+      return readFileSync(join(this.#directory, leavesName(start)))
+    } catch {
+      return new Uint8Array()
+    }
+  }
 }
 
 async function* chunksOf(path: string): AsyncGenerator<Buffer> {
@@ -129,6 +159,8 @@ async function* chunksOf(path: string): AsyncGenerator<Buffer> {
 class LineCounter {
   readonly #onLine: ((line: string) => void) | undefined
   #rest: Buffer[] = []
+  /** Whether the bytes so far end within a line. */
+  isCut = false
 
   constructor(onLine: ((line: string) => void) | undefined) {
     this.#onLine = onLine
@@ -146,6 +178,7 @@ class LineCounter {
       start = end + 1
       count++
     }
+    if (bytes.length > 0) this.isCut = start < bytes.length
     // A copy, because the bytes are overwritten by the next ones.
     if (this.#onLine && start < bytes.length) this.#rest.push(Buffer.from(bytes.subarray(start)))
     return count

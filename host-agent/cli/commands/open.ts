@@ -32,7 +32,8 @@ ${WISH_USAGE}  --candidate-fd N for equals: read what the value is compared with
   --record RECORD  the record it was sealed for, such as orders/42; empty if it was bound to none
   --as NAME, --at ADDRESS, --json
 
-A value that is not text is printed as base64url.
+A value that is not text is printed as base64url. A table ends early, with whole rows, where the device refuses
+all of what comes next, as when a budget is used up.
 
 ${ROW_USAGE}`,
 
