@@ -24,8 +24,8 @@ export function serveAudit(
   return method === 'auditConsistency' ? consistency(service, params) : inclusion(service, params)
 }
 
-function checkpoint({ vault, recorder }: Service): Results['auditCheckpoint'] {
-  return { checkpoint: recorder.log.checkpoint() ?? '', logKey: logKeyOf(vault) }
+async function checkpoint({ vault, recorder }: Service): Promise<Results['auditCheckpoint']> {
+  return { checkpoint: (await recorder.log.shownCheckpoint()) ?? '', logKey: logKeyOf(vault) }
 }
 
 /** @throws ClavigerError `unknown-entry` for sizes that the log does not have */

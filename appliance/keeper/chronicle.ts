@@ -24,6 +24,8 @@ export class Chronicle {
   readonly #alarms: Alarm[] = []
   readonly #count = replayer(this.usage, this.#time)
   #lockdown = false
+  /** The alarm of the next entry about a lockdown was raised already. */
+  #isTold = false
   #generation = 0
 
   /** @param grants - whose budgets are counted; others are not */
@@ -74,8 +76,9 @@ export class Chronicle {
     else if (action === 'unlock' && outcome === 'allowed') this.#tries.refused(pin, now)
     else if (action === 'unlocked') this.#tries.succeeded(pin)
     if (action === 'lockdown' && outcome === 'allowed') {
-      this.#lockdown = true
-      this.raise({ what: alarmOf(code), when, why: entry.reason ?? '' })
+      const alarm = { what: alarmOf(code), when, why: entry.reason ?? '' }
+      if (!this.#isTold) this.lockDown(alarm)
+      this.#isTold = false
     } else if (action === 'liftLockdown' && outcome === 'allowed') this.#lockdown = false
     // A generation that was accepted by hand may be lower than those before.
     if (action === 'acceptGeneration') this.#generation = 0
@@ -83,9 +86,11 @@ export class Chronicle {
       this.#generation = Math.max(this.#generation, detail.generation)
   }
 
-  /** Lockdown takes effect before its entry is written. */
-  lockDown(): void {
+  /** Lockdown takes effect, and raises its alarm, before its entry is written. */
+  lockDown(alarm: Alarm): void {
     this.#lockdown = true
+    this.#isTold = true
+    this.raise(alarm)
   }
 
   raise(alarm: Alarm): void {

@@ -296,20 +296,9 @@ export class Keeper extends EventEmitter<Events> {
   async #decrypt(caller: Caller, params: Params<'decrypt'>): Promise<Results['decrypt']> {
     if (this.#counted) await this.#counted
     const { result, alarm } = await open(this.#service, caller, params, this.#counters)
-    if (alarm) this.#trip(alarm, caller)
+    // The answer does not wait for the log: a canary must take no longer than what does not open.
+    if (alarm) void this.#lockdownNow(caller, alarm)
     return result()
-  }
-
-  #trip({ what, why }: Alarmed, { name, role }: Caller): void {
-    this.#lockdownNow()
-    void this.#recorder.told({
-      agent: name,
-      role,
-      action: 'lockdown',
-      outcome: 'allowed',
-      code: what,
-      reason: why,
-    })
   }
 
   /** Waits for nothing: a change that is under way becomes visible at the next unlock. */
@@ -320,16 +309,17 @@ export class Keeper extends EventEmitter<Events> {
   }
 
   async #lockDown(caller: Caller, { reason }: Params<'lockdown'>): Promise<{ state: State }> {
-    const { name, role } = caller
-    this.#lockdownNow()
-    const why = reason || `by ${name}`
-    await this.#recorder.told({ agent: name, role, action: 'lockdown', outcome: 'allowed', reason: why })
+    await this.#lockdownNow(caller, { what: 'lockdown', why: reason || `by ${caller.name}` })
     return { state: this.state }
   }
 
-  #lockdownNow(): void {
-    this.#recorder.chronicle.lockDown()
+  /** Forgets every key before it returns; resolves when it is written why. */
+  #lockdownNow({ name, role }: Caller, { what, why }: Alarmed): Promise<void> {
+    this.#recorder.chronicle.lockDown({ what, when: this.#service.now(), why })
     this.#forget()
+    const code = what === 'lockdown' ? {} : { code: what }
+    const entry = { agent: name, role, action: 'lockdown', outcome: 'allowed', reason: why, ...code } as const
+    return this.#recorder.told(entry)
   }
 
   /** Forgets every key and tells the gates, before anything else happens. */

@@ -51,43 +51,24 @@ export async function witnessLog(
   const { checkpoint } = await appliance.auditCheckpoint()
   const before = seen === null ? null : openSeen(seen, key, witness)
   const now = typeof checkpoint === 'string' ? openTold(checkpoint, key) : null
-  const isBehind = before !== null && (now === null || now.size < before.size)
-  const couldSign = isBehind && state === 'operational' && (await appliance.status()).state === 'operational'
-  if (isBehind && couldSign) throw rolledBack(sizes(now, before), witness)
-  if (isBehind) await demandWhatWasSeen(appliance, now, before, witness)
-  else if (before !== null) await demandConsistency(appliance, before, now!, before, witness)
+  if (before !== null && (now === null || now.size < before.size))
+    throw rolledBack(sizes(now, before), witness)
+  if (before !== null) await demandConsistency(appliance, before, now!, witness)
   if (now !== null && (before === null || before.size < now.size)) await witness.write(checkpoint!)
   return now
 }
 
-/**
- * A device that is locked has not the key that signs, so what it shows may be older than what it showed before. It must
- * have the later entries all the same; they are signed for again once it is unlocked.
- */
-async function demandWhatWasSeen(
-  appliance: Witnessed,
-  now: Checkpoint | null,
-  before: Checkpoint,
-  witness: Witness,
-): Promise<void> {
-  if (now !== null) return demandConsistency(appliance, now, before, before, witness)
-  const proof = await askForProof(appliance, before.size, before.size)
-  if (proof === null) throw rolledBack(sizes(now, before), witness)
-}
-
-/** @param seen - of the two, what was seen before */
 async function demandConsistency(
   appliance: Witnessed,
-  older: Checkpoint,
-  newer: Checkpoint,
-  seen: Checkpoint,
+  before: Checkpoint,
+  now: Checkpoint,
   witness: Witness,
 ): Promise<void> {
-  const [oldSize, newSize] = [older.size, newer.size]
+  const [oldSize, newSize] = [before.size, now.size]
   const proof = oldSize === newSize ? [] : await askForProof(appliance, oldSize, newSize)
   const isContinued =
-    proof !== null && verifyConsistency({ oldSize, oldRoot: older.root, newSize, newRoot: newer.root, proof })
-  if (!isContinued) throw rolledBack(`its first ${seen.size} entries are not what they were`, witness)
+    proof !== null && verifyConsistency({ oldSize, oldRoot: before.root, newSize, newRoot: now.root, proof })
+  if (!isContinued) throw rolledBack(`its first ${oldSize} entries are not what they were`, witness)
 }
 
 const sizes = (now: Checkpoint | null, before: Checkpoint) =>

@@ -75,3 +75,13 @@ t.test('When one bit of any part differs, or the end is missing, then it does no
   )
   t.doesNotThrow(() => fc.assert(claim))
 })
+
+t.test('When it does not open, then what was sealed is as it was, and opens later', async t => {
+  const [key, nonce, additional] = [new Uint8Array(32), new Uint8Array(12), new Uint8Array(3)]
+  const sealed = Buffer.from(seal(key, nonce, additional, Buffer.from('a data key')))
+  const before = Buffer.from(sealed)
+  t.equal(open(new Uint8Array(32).fill(1), nonce, additional, sealed), null)
+  t.same(sealed, before)
+  t.same(open(key, nonce, additional, sealed), new Uint8Array(Buffer.from('a data key')))
+  t.same(sealed, before)
+})

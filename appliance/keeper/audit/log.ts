@@ -142,6 +142,20 @@ export class AuditLog {
   }
 
   /**
+   * The checkpoint for others to see: {@link checkpoint}, once it is on the disk, so that no later one is older than what
+   * somebody was shown.
+   * @throws AuditError `audit-unavailable`
+   */
+  async shownCheckpoint(): Promise<string | null> {
+    try {
+      if (this.#damage === null && this.#checkpoints.canSign) await this.#saveCheckpoint()
+      return this.#checkpoints.saved?.text ?? null
+    } catch (cause) {
+      throw unavailable(cause)
+    }
+  }
+
+  /**
    * Gives the log its private key (Ed25519), or takes it away. If the checkpoint on the disk was not signed with this key,
    * the log is damaged.
    */

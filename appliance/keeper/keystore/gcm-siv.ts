@@ -52,7 +52,8 @@ export function open(
 ): Uint8Array | null {
   if (sealed.length < TAG_BYTES) return null
   const tag = sealed.subarray(sealed.length - TAG_BYTES)
-  const plaintext = sealed.slice(0, sealed.length - TAG_BYTES)
+  // A copy also where `sealed` is a Buffer, whose slice would be a view.
+  const plaintext = Uint8Array.from(sealed.subarray(0, sealed.length - TAG_BYTES))
   const keys = deriveKeys(key, nonce)
   try {
     crypt(keys.encryption, tag, plaintext)
