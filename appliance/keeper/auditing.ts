@@ -48,8 +48,11 @@ export function readEntries(
   { from, limit }: Params<'auditEntries'>,
 ): Results['auditEntries'] {
   const oldest = log.oldest()
+  const first = Math.max(from, oldest)
+  const entries = log.lines(first, limit, MAX_BYTES)
   return {
-    entries: log.lines(Math.max(from, oldest), limit, MAX_BYTES),
+    entries,
+    leaves: log.leaves(first, entries.length),
     oldest,
     size: log.size,
     dropped: log.peaks(oldest),

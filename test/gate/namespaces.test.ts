@@ -65,7 +65,7 @@ const OWN = new Set([
 /** What is told apart from names, numbers and texts is one's own: keys, times, hashes. */
 function withoutOwn(value: unknown, key = ''): unknown {
   if (OWN.has(key)) return `(${key})`
-  if (key === 'proof' || key === 'dropped') return (value as unknown[]).length
+  if (key === 'proof' || key === 'dropped' || key === 'leaves') return (value as string | unknown[]).length
   if (key === 'entry') return withoutOwn(JSON.parse(String(value)))
   if (key === 'entries') return (value as string[]).map(line => withoutOwn(JSON.parse(line)))
   if (Array.isArray(value)) return value.map(item => withoutOwn(item))

@@ -22,8 +22,12 @@ export function auditRoutes({ keeper, mount }: Gate): void {
     return { entry, proof: proof.map(toBase64url) }
   })
   mount('auditEntries', async (request, caller) => {
-    const { dropped, ...rest } = await keeper.call('auditEntries', caller, request.body as EntriesBody)
-    return { ...rest, dropped: dropped.map(toBase64url) }
+    const { dropped, leaves, ...rest } = await keeper.call(
+      'auditEntries',
+      caller,
+      request.body as EntriesBody,
+    )
+    return { ...rest, leaves: toBase64url(leaves), dropped: dropped.map(toBase64url) }
   })
   mount('auditArchive', (request, caller) => keeper.call('auditArchive', caller, request.body as ArchiveBody))
 }

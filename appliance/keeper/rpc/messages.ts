@@ -239,7 +239,7 @@ export interface Results {
   auditCheckpoint: { checkpoint: string; logKey: string }
   auditConsistency: Uint8Array[]
   auditInclusion: { entry: string; proof: Uint8Array[] }
-  auditEntries: { entries: string[]; oldest: number; size: number; dropped: Uint8Array[] }
+  auditEntries: { entries: string[]; leaves: Uint8Array; oldest: number; size: number; dropped: Uint8Array[] }
   auditArchive: { oldest: number; size: number }
 }
 

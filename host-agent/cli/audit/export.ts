@@ -14,7 +14,8 @@ import {
   leavesName,
   NODES_NAME,
 } from '../../../protocol/audit/export.ts'
-import { HASH_BYTES, leafHash } from '../../../protocol/audit/merkle.ts'
+import { HASH_BYTES } from '../../../protocol/audit/merkle.ts'
+import { fromBase64url } from '../../../protocol/bytes.ts'
 import type { Appliance } from '../../client/appliance.ts'
 import { ConnectionError } from '../../client/errors.ts'
 import { readHashes, readLogKey } from '../../client/witness.ts'
@@ -125,7 +126,12 @@ async function download(
     try {
       while (next < size && next - start < FILE_ENTRIES) {
         const limit = Math.min(PAGE, size - next, FILE_ENTRIES - (next - start))
-        const { entries: given, oldest, dropped } = await appliance.auditEntries({ from: next, limit })
+        const {
+          entries: given,
+          leaves,
+          oldest,
+          dropped,
+        } = await appliance.auditEntries({ from: next, limit })
         if (oldest > next) {
           if (!isNew || next > from) throw gap(folder.directory, next, oldest)
           await writePrefix(folder.directory, oldest, dropped)
@@ -133,9 +139,16 @@ async function download(
         }
         // The device begins at its oldest entry, and may come to later ones than were asked for.
         const entries = given.slice(0, Math.max(0, size - next))
-        if (entries.length === 0 || given.length > limit || entries.some(line => line.includes('\n')))
+        const hashes = fromBase64url(leaves ?? '')?.subarray(0, entries.length * HASH_BYTES)
+        const isWhole = hashes?.length === entries.length * HASH_BYTES
+        if (
+          !isWhole ||
+          entries.length === 0 ||
+          given.length > limit ||
+          entries.some(line => line.includes('\n'))
+        )
           throw new ConnectionError('bad-response', `the device does not give entry ${next} of its log`)
-        await part.add(entries)
+        await part.add(entries, hashes)
         next += entries.length
         bar.update(next - from, size - from)
       }
@@ -193,10 +206,11 @@ class Part {
     return new Part(directory, await make('entries.part'), await make('leaves.part'))
   }
 
-  async add(lines: readonly string[]): Promise<void> {
+  /** @param hashes - of the lines as the device wrote them: a line that was changed since does not fit its own */
+  async add(lines: readonly string[], hashes: Uint8Array): Promise<void> {
     const bytes = lines.map(line => Buffer.from(line, 'utf8'))
     await this.#entries.appendFile(Buffer.concat(bytes.flatMap(line => [line, Buffer.from('\n')])))
-    await this.#leaves.appendFile(Buffer.concat(bytes.map(leafHash)))
+    await this.#leaves.appendFile(hashes)
   }
 
   /** @param first - index of the first entry */

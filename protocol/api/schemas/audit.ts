@@ -27,6 +27,7 @@ export type EntriesBody = Static<typeof EntriesBody>
 export const EntriesAnswer = Type.Object(
   {
     entries: Type.Array(Type.String({ description: 'the line of an entry' })),
+    leaves: Type.String({ description: 'their leaf hashes as they were written, 32 bytes each, base64url' }),
     oldest: Count,
     size: Count,
     dropped: Type.Array(Type.String(), {
