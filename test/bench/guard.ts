@@ -1,5 +1,4 @@
 /** What the guard costs: deciding and writing the log beside opening alone, and how many decisions share one sync. */
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,11 +8,9 @@ import { openFields } from '../../protocol/envelope/field.ts'
 import { parseToken } from '../../protocol/envelope/token.ts'
 import type { Figure } from './figure.ts'
 import { type LocalKeeper, withKeeper } from './local-keeper.ts'
-import { inTurns, median, milliseconds } from './measure.ts'
+import { inTurns, MEMORY, median, milliseconds } from './measure.ts'
 
 const BATCH = 100
-/** Where syncs cost nothing, so that what is measured is the work and not the disk. */
-const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 const CALLERS = 32
 /** Requests of each caller in a row, and how often they take turns with bare syncs. */

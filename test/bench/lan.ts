@@ -12,7 +12,7 @@ import { selfSigned, toPem } from '../../protocol/identity/certificate.ts'
 import { flashCard, PIN, startProcesses, temporaryDirectory } from '../support/appliance.ts'
 import type { Figure } from './figure.ts'
 import { FIELD, PURPOSE, seal, withKeeper } from './local-keeper.ts'
-import { inTurns } from './measure.ts'
+import { inTurns, MEMORY } from './measure.ts'
 
 const BATCH = 100
 /** Batches under way at once, as `claviger open` has them: what is compared is the rate. */
@@ -20,7 +20,8 @@ const IN_FLIGHT = 4
 
 /** An operational appliance with one key and one operator, for as long as `use` runs. */
 async function withAppliance<T>(use: (till: Appliance, publicKey: string) => Promise<T>): Promise<T> {
-  const directory = await temporaryDirectory()
+  // The echo writes nothing: what a disk costs is another figure, `group-commit`.
+  const directory = await temporaryDirectory(MEMORY)
   const card = await flashCard(directory.path, '')
   const processes = await startProcesses(directory.path)
   const { appliance } = processes

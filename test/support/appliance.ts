@@ -33,8 +33,10 @@ export const WIDE: Omit<GrantBody, 'agent' | 'key'> = {
 }
 
 /** A directory for one test; its path is short, because UNIX socket paths must be. */
-export async function temporaryDirectory(): Promise<{ path: string; remove(): Promise<void> }> {
-  const path = await mkdtemp(join(tmpdir(), 'clv-'))
+export async function temporaryDirectory(
+  parent = tmpdir(),
+): Promise<{ path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(parent, 'clv-'))
   return { path, remove: () => rm(path, { recursive: true, force: true }) }
 }
 
