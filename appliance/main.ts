@@ -24,7 +24,7 @@ const options = {
   lan: { type: 'string' },
   serial: { type: 'string' },
   provision: { type: 'string' },
-  'accept-generation': { type: 'string' },
+  'accept-generation': { type: 'string', multiple: true },
   'argon2-memory': { type: 'string' },
   'free-refusals': { type: 'string' },
   help: { type: 'boolean' },
@@ -91,7 +91,7 @@ const units: Omit<Unit, 'onStart'>[] = [
       script('./keeper/main.ts'),
       ...['--data', data, '--socket', sockets.keeper, '--device-secret', deviceSecret],
       ...['--provision', provision, ...option('argon2-memory', values['argon2-memory'])],
-      ...option('accept-generation', values['accept-generation']),
+      ...(values['accept-generation'] ?? []).flatMap(accepted => ['--accept-generation', accepted]),
     ],
     env: keeperEnv,
     onLine(line) {

@@ -124,7 +124,7 @@ async function openPart(namespace: string, options: DeviceOptions): Promise<Part
       visit: entry => chronicle.visit(entry),
     })
     const accepted = options.acceptGeneration?.get(namespace)
-    if (vault.generation < chronicle.generation && vault.generation === accepted)
+    if (accepted && vault.generation < chronicle.generation && vault.generation === accepted)
       await log.append(acceptance(accepted), { administrative: true })
     else vault.expectGeneration(chronicle.generation)
     const provision = provisions.get(namespace) ?? null

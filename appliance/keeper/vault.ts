@@ -70,9 +70,12 @@ export class Vault {
    */
   expectGeneration(least: number): void {
     if (this.#failure || this.generation >= least) return
-    const found =
-      this.generation === 0 ? 'there is no keystore' : `the keystore is generation ${this.generation}`
-    this.#failure = `${found}, but the log has seen generation ${least}; put the newest copy back, or start the key process with --accept-generation ${this.namespace}=${this.generation}, which undoes what came after`
+    const { namespace, generation } = this
+    const seen = `the log has seen generation ${least}; put the newest copy back`
+    this.#failure =
+      generation === 0
+        ? `there is no keystore, but ${seen}, or start with an empty data directory`
+        : `the keystore is generation ${generation}, but ${seen}, or start the device with --accept-generation ${namespace}=${generation}, which undoes what came after`
   }
 
   get namespace(): string {

@@ -1,5 +1,6 @@
 /** Which enrolment a command uses, and the connection to its device. */
 
+import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { Role } from '../../protocol/api/routes.ts'
 import type { Appliance, Patience } from '../client/appliance.ts'
 import { connectProfile } from '../client/connect.ts'
@@ -59,14 +60,28 @@ function preferred(profiles: Profile[]): Profile[] {
   return administrators.length > 0 ? administrators : profiles
 }
 
+/** How a command connects. */
+export interface Connecting {
+  patience?: Patience
+  /** It only looks, so a device whose log is damaged is told of and looked at all the same. */
+  onlyLooks?: boolean
+}
+
 /** Connects as this machine's enrolment, which remembers how far the device's log was. */
-export function connectHere(
+export async function connectHere(
   profile: Profile,
-  { env }: Surroundings,
-  patience?: Patience,
+  { env, terminal }: Surroundings,
+  { patience, onlyLooks = false }: Connecting = {},
 ): Promise<Appliance> {
   const witness = fileWitness(profileDirectory(env), profile.name)
-  return connectProfile(profile, { witness, ...(patience ? { patience } : {}) })
+  const options = patience ? { patience } : {}
+  try {
+    return await connectProfile(profile, { witness, ...options })
+  } catch (error) {
+    if (!onlyLooks || !(error instanceof ClavigerError) || error.code !== 'audit-damaged') throw error
+    terminal.say('the audit log of the device is damaged, so it proves nothing of what follows')
+    return connectProfile(profile, options)
+  }
 }
 
 /** Connects, hands over, and closes whatever happens. */
@@ -74,8 +89,9 @@ export async function withAppliance<T>(
   profile: Profile,
   surroundings: Surroundings,
   use: (appliance: Appliance) => Promise<T>,
+  connecting?: Connecting,
 ): Promise<T> {
-  const appliance = await connectHere(profile, surroundings)
+  const appliance = await connectHere(profile, surroundings, connecting)
   try {
     return await use(appliance)
   } finally {

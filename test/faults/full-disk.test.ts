@@ -4,6 +4,8 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { connectProfile } from '../../host-agent/client/connect.ts'
+import { memoryWitness } from '../../host-agent/client/witness-file.ts'
 import { sealer } from '../../host-agent/seal/seal.ts'
 import { flashCard, PASSPHRASE, startProcesses, temporaryDirectory } from '../support/appliance.ts'
 
@@ -35,6 +37,9 @@ t.test('When the disk is full, then nothing opens until there is room again', as
       })
       .then(({ results }) => results[0]!.value)
   t.equal(await open('r/1'), 'r/1')
+  const witness = memoryWitness()
+  await (await connectProfile(appliance.admin, { witness })).close()
+  t.ok(await witness.read())
 
   const ballast = join(data, 'ballast')
   await writeFile(ballast, Buffer.alloc(4_194_304)).catch(() => {})
@@ -44,6 +49,9 @@ t.test('When the disk is full, then nothing opens until there is room again', as
   t.match(refusal, { code: 'audit-unavailable', status: 503 })
   await t.rejects(open('r/2'), { code: 'audit-unavailable' })
   t.equal((await admin.status()).state, 'operational', 'it still answers')
+  const again = await connectProfile(appliance.admin, { witness })
+  t.ok(await again.auditCheckpoint(), 'whoever witnesses the log is let in')
+  await again.close()
   t.match(await admin.lockdown('the disk is full'), { state: 'lockdown' }, 'the button works all the same')
   t.match(await admin.liftLockdown(PASSPHRASE), { state: 'locked' }, 'room is kept for administrators')
 

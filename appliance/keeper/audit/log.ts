@@ -143,16 +143,11 @@ export class AuditLog {
 
   /**
    * The checkpoint for others to see: {@link checkpoint}, once it is on the disk, so that no later one is older than what
-   * somebody was shown.
-   * @throws AuditError `audit-unavailable`
+   * somebody was shown. Where it cannot be written, say on a full disk, it is the one before.
    */
   async shownCheckpoint(): Promise<string | null> {
-    try {
-      if (this.#damage === null && this.#checkpoints.canSign) await this.#saveCheckpoint()
-      return this.#checkpoints.saved?.text ?? null
-    } catch (cause) {
-      throw unavailable(cause)
-    }
+    if (this.#damage === null && this.#checkpoints.canSign) await this.#saveCheckpoint().catch(() => {})
+    return this.#checkpoints.saved?.text ?? null
   }
 
   /**

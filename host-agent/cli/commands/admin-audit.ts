@@ -90,8 +90,12 @@ async function runTail(options: Options, _: string | undefined, surroundings: Su
   const interrupted = new AbortController()
   const interrupt = () => interrupted.abort()
   if (follow) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
-  await withAppliance(profile, surroundings, appliance =>
-    tail(appliance, surroundings.terminal, { count, follow: follow ? interrupted.signal : null, json }),
+  await withAppliance(
+    profile,
+    surroundings,
+    appliance =>
+      tail(appliance, surroundings.terminal, { count, follow: follow ? interrupted.signal : null, json }),
+    { onlyLooks: true },
   )
   return 0
 }

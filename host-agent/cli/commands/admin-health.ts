@@ -23,7 +23,9 @@ export const command: Command = {
   async run(args, surroundings) {
     const { options } = readArguments(args, COMMON, [])
     const profile = await chooseProfile(options, surroundings, ['administrator', 'auditor'])
-    const health = await withAppliance(profile, surroundings, appliance => appliance.health())
+    const health = await withAppliance(profile, surroundings, appliance => appliance.health(), {
+      onlyLooks: true,
+    })
     if (options.json) surroundings.terminal.printJson(health)
     else show(health, surroundings.terminal)
     return 0

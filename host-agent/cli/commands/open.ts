@@ -57,7 +57,9 @@ ${ROW_USAGE}`,
       hints: HINTS,
       withWork: async use => {
         const profile = await chooseProfile(options, surroundings, ['operator'])
-        const appliance = await connectHere(profile, surroundings, { retryFor: ROWS_PATIENCE_MS })
+        const appliance = await connectHere(profile, surroundings, {
+          patience: { retryFor: ROWS_PATIENCE_MS },
+        })
         const work = opener(appliance, wish)
         try {
           await use(async tasks => {

@@ -11,6 +11,8 @@ interface Row {
   device: string
   address: string
   state: string
+  /** What is wrong with the device. */
+  reason?: string
   hint?: string
 }
 
@@ -56,10 +58,20 @@ async function look(profile: Profile, surroundings: Surroundings): Promise<Row> 
   if (profile.claim)
     return { ...row, state: 'waiting', hint: 'provision the device: claviger provision --at ADDRESS' }
   try {
-    const appliance = await connectHere(profile, surroundings, { retryFor: 1000 })
+    const appliance = await connectHere(profile, surroundings, {
+      patience: { retryFor: 1000 },
+      onlyLooks: true,
+    })
     try {
-      const { state, name } = await appliance.status()
-      return { ...row, device: `${name} (${profile.device.slice(0, 8)})`, address: appliance.address, state }
+      const { state, name, reason } = await appliance.status()
+      const device = `${name} (${profile.device.slice(0, 8)})`
+      return {
+        ...row,
+        device,
+        address: appliance.address,
+        state,
+        ...(reason ? { reason, hint: reason } : {}),
+      }
     } finally {
       await appliance.close()
     }
