@@ -30,6 +30,7 @@ const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () =
   'audit-verify': () => import('./audit.ts'),
   'audit-replay': () => import('./audit.ts'),
   'audit-proof': () => import('./audit.ts'),
+  lockdown: () => import('./lockdown.ts'),
   start: () => import('./processes.ts'),
   'rss-keeper': () => import('./processes.ts'),
   'rss-gate': () => import('./processes.ts'),
