@@ -93,6 +93,14 @@ export class Chronicle {
     this.raise(alarm)
   }
 
+  /** Goes on with a lockdown that took effect and is not written yet. */
+  takeOver(before: Chronicle): void {
+    if (!before.#lockdown || this.#lockdown) return
+    this.#lockdown = true
+    this.#isTold = before.#isTold
+    for (const alarm of before.#alarms.slice(0, 1)) this.raise(alarm)
+  }
+
   raise(alarm: Alarm): void {
     this.#alarms.unshift(alarm)
     this.#alarms.length = Math.min(this.#alarms.length, MAX_ALARMS)

@@ -12,7 +12,7 @@ import { detailOf } from './actions.ts'
 import { issuersOf, type Situation, standingOf } from './admission.ts'
 import type { AuditLog } from './audit/log.ts'
 import { serveAudit } from './auditing.ts'
-import { Chronicle } from './chronicle.ts'
+import type { Chronicle } from './chronicle.ts'
 import type { Clock } from './clock.ts'
 import { type Alarmed, open } from './opening.ts'
 import { type Call, perform } from './perform.ts'
@@ -193,19 +193,24 @@ export class Keeper extends EventEmitter<Events> {
 
   /** Writes, does, and writes if it did not work out. */
   async #perform(call: Call): Promise<unknown> {
-    const { method, caller, params } = call
+    const { method, params } = call
     const detail = detailOf(method, params)
     // Of a log that takes no entries any more, what it has can still be read.
     const isReading = method === 'auditEntries' && this.#recorder.log.damage !== null
     if (detail === null || isReading) return perform(this.#service, call)
+    return method === 'addGrant'
+      ? this.#whileDecisionsWait(() => this.#record(call, detail))
+      : this.#record(call, detail)
+  }
+
+  async #record(call: Call, detail: Record<string, string | number | boolean>): Promise<unknown> {
+    const { method, caller, params } = call
     const { generation } = this.#vault
     // The entries that told the generation may be among those that are dropped.
     if (method === 'auditArchive') detail.generation = generation
     const index = await this.#recorder.allowed(caller, method, detail)
     try {
-      // Decisions must wait from before a new budget is seen until it has been counted.
-      const counting = method === 'addGrant' ? this.#holdDecisions() : null
-      const result = await perform(this.#service, { ...call, index }).finally(() => counting?.())
+      const result = await perform(this.#service, { ...call, index })
       if (method === 'revoke') this.emit('revoked', { pins: result as Uint8Array[] })
       if (method === 'provision') await this.#opened()
       if (method === 'changeSettings') this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
@@ -228,28 +233,31 @@ export class Keeper extends EventEmitter<Events> {
     })
   }
 
-  /** @returns what lets decisions go on, once budgets that are new have been counted */
-  #holdDecisions(): () => void {
-    let release!: () => void
-    this.#counted = new Promise(resolve => {
-      release = resolve
-    })
-    return () => {
-      void this.#countBudgets().finally(() => {
+  /**
+   * A new budget is counted from the log before anything is decided under it. What was decided before is in the log by
+   * then, because entries are written in the order of the decisions.
+   */
+  async #whileDecisionsWait<T>(change: () => Promise<T>): Promise<T> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#counted = promise
+    try {
+      return await change()
+    } finally {
+      await this.#countBudgets().finally(() => {
         this.#counted = null
-        release()
+        resolve()
       })
     }
   }
 
-  /** Reads the log again if there are budgets that nobody counted. */
+  /** Without the counts nothing may be decided: when they cannot be had, the keys are forgotten. */
   async #countBudgets(): Promise<void> {
-    const grants = this.#vault.unlocked?.grants ?? []
-    const { chronicle, log } = this.#recorder
-    if (!chronicle.usage.watch(grants)) return
-    const counted = new Chronicle(grants, readSettings(this.#vault).tries)
-    await log.replay(entry => counted.replay(entry))
-    this.#recorder.chronicle = counted
+    try {
+      await this.#recorder.recount(this.#vault.unlocked?.grants ?? [], readSettings(this.#vault).tries)
+    } catch (error) {
+      this.#forget()
+      throw error
+    }
   }
 
   /** The keys are there: the log can be signed, and budgets must be known before anything is decided. */

@@ -5,10 +5,12 @@
  * so that nobody can fill the log by knocking.
  */
 import { ClavigerError } from '../../protocol/api/errors.ts'
-import type { EntryBody } from '../../protocol/audit/entry.ts'
+import type { Entry, EntryBody } from '../../protocol/audit/entry.ts'
+import type { BackoffLimits } from '../backoff.ts'
 import type { AuditLog } from './audit/log.ts'
-import type { Chronicle } from './chronicle.ts'
+import { Chronicle } from './chronicle.ts'
 import { type Clock, read } from './clock.ts'
+import type { Grant } from './policy/grant.ts'
 import type { Alarm, Caller } from './rpc/messages.ts'
 import { hex } from './unlocked.ts'
 
@@ -23,6 +25,8 @@ const by = ({ name, role }: Caller) => ({ agent: name, role })
 export class Recorder {
   readonly log: AuditLog
   readonly #clock: Clock
+  /** Entries that are written while the log is read again. */
+  #later: Entry[] | null = null
   chronicle: Chronicle
 
   constructor(log: AuditLog, clock: Clock, chronicle: Chronicle) {
@@ -47,8 +51,37 @@ export class Recorder {
   async write(body: EntryBody, administrative = true): Promise<number> {
     const { boot, up, wall } = read(this.#clock)
     const index = await this.log.append(body, { administrative })
-    this.chronicle.visit({ ...body, boot, up, time: wall })
+    const entry = { ...body, index, boot, up, time: wall }
+    this.chronicle.visit(entry)
+    this.#later?.push(entry)
     return index
+  }
+
+  /**
+   * Reads the log again, if there are budgets in these grants that were not counted. Nothing may be decided meanwhile;
+   * whatever else happens is taken in.
+   *
+   * @throws AuditError `audit-unavailable`; the budgets are not counted then
+   */
+  async recount(grants: readonly Grant[], limits: BackoffLimits): Promise<void> {
+    const before = this.chronicle
+    if (!before.usage.watch(grants)) return
+    const counted = new Chronicle(grants, limits)
+    const { size } = this.log
+    const later: Entry[] = []
+    this.#later = later
+    try {
+      await this.log.replay(entry => counted.replay(entry))
+    } catch (error) {
+      // So that the next one counts, and does not take empty counts for right ones.
+      before.usage.watch([])
+      throw error
+    } finally {
+      this.#later = null
+    }
+    for (const entry of later) if (entry.index >= size) counted.visit(entry)
+    counted.takeOver(before)
+    this.chronicle = counted
   }
 
   /** Writes that a caller may do something, before it is done. */
