@@ -31,7 +31,8 @@ export async function open(
 ): Promise<Outcome> {
   const { recorder, vault } = service
   const unlocked = operational(service)
-  const agent = agentOf(unlocked, caller)!
+  const agent = agentOf(unlocked, caller)
+  if (!agent) throw new ClavigerError('unknown-agent')
   const { usage } = recorder.chronicle
   const clock = recorder.now
   const { namespace } = vault

@@ -244,6 +244,29 @@ t.test('budgets', async t => {
   })
 })
 
+t.test('When 64 clients are there at once, then each has its answers and each answer its entry', async t => {
+  const { device, admin, operator, item } = await house(t)
+  await operator('till-1', {})
+  const profile = await device.appliance.enrol('till-2', 'operator')
+  await admin.addGrant(grantFor('till-2'))
+  const clients = await Promise.all(Array.from({ length: 64 }, () => device.appliance.connect(profile)))
+  const answers = await Promise.all(
+    clients.flatMap((client, c) =>
+      Array.from({ length: 5 }, async (_, i) => {
+        const { results, audit } = await client.decrypt({ purpose: 'charge', items: [item(`c/${c}/${i}`)] })
+        return { value: results[0]!.value, index: audit.index, record: `c/${c}/${i}` }
+      }),
+    ),
+  )
+  t.equal(new Set(answers.map(({ index }) => index)).size, 320)
+  t.ok(answers.every(({ value }) => value === CARD))
+  const { entries } = await admin.auditEntries({ from: 0, limit: 4096 })
+  const wrong = answers.filter(
+    ({ index, record }) => JSON.parse(entries[index]!).items[0].records[0] !== record,
+  )
+  t.same(wrong, [])
+})
+
 t.test('the record of it', async t => {
   const { admin, operator, item } = await house(t)
   const till = await operator('till-1', {})
