@@ -1,6 +1,34 @@
-/** What the log tells of each method: under which name, and with which of its parameters. Never a secret. */
+/** What is so for each method: its route, whether it is a change, and what the log tells of it. Never a secret. */
+import type { RouteName } from '../../protocol/api/routes.ts'
 import type { Grant } from './policy/grant.ts'
 import type { Method, Params } from './rpc/messages.ts'
+
+/** Methods that write the keystore: one after the other. */
+export const CHANGES: ReadonlySet<Method> = new Set([
+  'provision',
+  'unlock',
+  'liftLockdown',
+  'createKey',
+  'rotateKey',
+  'makeCanary',
+  'invite',
+  'enrol',
+  'revoke',
+  'addGrant',
+  'removeGrant',
+  'addRecipient',
+  'removeRecipient',
+  'changeSettings',
+  'auditArchive',
+])
+
+/** The route that a method serves: who may call it, and when. */
+export function routeOf<M extends Method>(method: M, params: Params<M>): RouteName {
+  if (method === 'admit') return (params as Params<'admit'>).route
+  if (method === 'report') return (params as Params<'report'>).route
+  if (method === 'unlockCost') return (params as Params<'unlockCost'>).route
+  return method as RouteName
+}
 
 type Detail = Record<string, string | number | boolean>
 

@@ -8,7 +8,7 @@ import { EventEmitter } from 'node:events'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { admit, type RouteName, type Standing, type State } from '../../protocol/api/routes.ts'
 import type { Provision } from '../provision.ts'
-import { detailOf } from './actions.ts'
+import { CHANGES, detailOf, routeOf } from './actions.ts'
 import { issuersOf, type Situation, standingOf } from './admission.ts'
 import type { AuditLog } from './audit/log.ts'
 import { serveAudit } from './auditing.ts'
@@ -38,25 +38,6 @@ export interface KeeperOptions {
 }
 
 type Events = { trust: [EventParams<'trust'>]; revoked: [EventParams<'revoked'>] }
-
-/** Methods that write the keystore: one after the other. */
-const CHANGES: ReadonlySet<Method> = new Set([
-  'provision',
-  'unlock',
-  'liftLockdown',
-  'createKey',
-  'rotateKey',
-  'makeCanary',
-  'invite',
-  'enrol',
-  'revoke',
-  'addGrant',
-  'removeGrant',
-  'addRecipient',
-  'removeRecipient',
-  'changeSettings',
-  'auditArchive',
-])
 
 export class Keeper extends EventEmitter<Events> {
   readonly #service: Service
@@ -340,12 +321,4 @@ export class Keeper extends EventEmitter<Events> {
     this.#vault.lock()
     this.emit('trust', this.trust())
   }
-}
-
-/** The route that a method serves: who may call it, and when. */
-function routeOf<M extends Method>(method: M, params: Params<M>): RouteName {
-  if (method === 'admit') return (params as Params<'admit'>).route
-  if (method === 'report') return (params as Params<'report'>).route
-  if (method === 'unlockCost') return (params as Params<'unlockCost'>).route
-  return method as RouteName
 }
