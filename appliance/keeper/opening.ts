@@ -39,8 +39,9 @@ export async function open(
   const decided = decideItems({ namespace, unlocked, agent, usage, clock }, purpose, items)
   for (const { code } of decided) counters.count(code ?? 'allowed')
   const refused = decided.every(({ code }) => code !== undefined)
-  // A caller that is only ever refused has to slow down; one that gets on may be wrong now and then.
-  if (refused) recorder.mayTry(caller)
+  const over = decided.some(({ alarm }) => alarm)
+  // A caller that is only ever refused has to slow down; one that gets on may be wrong now and then. No wait keeps an alarm.
+  if (refused && !over) recorder.mayTry(caller)
   const index = await recorder.write(
     {
       agent: agent.name,
@@ -55,7 +56,6 @@ export async function open(
     },
     false,
   )
-  const over = decided.find(({ alarm }) => alarm)
   if (over) {
     const why = `${agent.name} went over a budget for ${purpose} that is marked as an alarm`
     return { alarm: { what: 'budget', why }, result: () => refuse('wrong-state') }

@@ -11,7 +11,7 @@ import type { AuditLog } from './audit/log.ts'
 import { Chronicle } from './chronicle.ts'
 import { type Clock, read } from './clock.ts'
 import type { Grant } from './policy/grant.ts'
-import type { Alarm, Caller } from './rpc/messages.ts'
+import type { Caller } from './rpc/messages.ts'
 import { hex } from './unlocked.ts'
 
 /** Characters of a caller's pin that name it in the log. */
@@ -126,10 +126,6 @@ export class Recorder {
         `claviger-keeper: ${body.action} could not be written to the log: ${error.message}\n`,
       )
     })
-  }
-
-  raise(what: Alarm['what'], why: string): void {
-    this.chronicle.raise({ what, when: Math.floor(this.#clock.wall() / 1000), why })
   }
 }
 

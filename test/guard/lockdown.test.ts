@@ -169,6 +169,29 @@ t.test('When a budget that is marked so is gone over, then the device is in lock
   t.match((await admin.health()).alarms[0], { what: 'budget', why: /till-1 .* charge/ })
 })
 
+t.test(
+  'When a caller has to wait for its refusals, then going over such a budget trips it all the same',
+  async t => {
+    const { device, till, token, open } = await start(t, [
+      { per: 'hour', records: 1, operations: null, alarm: true },
+    ])
+    await open([token('cards/1'), 'cards/1'])
+    const refused = {
+      purpose: 'party',
+      items: [{ ciphertext: token('cards/1'), context: { field: FIELD, record: 'cards/1' } }],
+    }
+    let code: string | undefined
+    for (let i = 0; i < 20 && !code; i++)
+      code = await till.decrypt(refused).then(
+        () => undefined,
+        error => error.code,
+      )
+    t.equal(code, 'too-many-tries')
+    await t.rejects(open([token('cards/2'), 'cards/2']), { code: 'wrong-state' })
+    t.equal(device.keeper.state, 'lockdown')
+  },
+)
+
 t.test('When the power is cut in lockdown, then it is in lockdown afterwards', async t => {
   const directory = await temporaryDirectory()
   t.teardown(directory.remove)
