@@ -39,8 +39,11 @@ const RECORDED: { [M in Method]?: (params: Params<M>) => Detail } = {
   rotateKey: ({ key }) => ({ key }),
   // Which record holds a canary is for nobody who reads the log.
   makeCanary: ({ key, field }) => ({ key, field }),
-  invite: ({ name, role, validFor }) => ({ name, role, validFor }),
-  enrol: ({ staff }) => ({ pinSlot: staff !== null }),
+  invite: ({ name, role, validFor, unattended }) => ({ name, role, validFor, unattended }),
+  enrol: ({ staff }) => ({
+    pinSlot: staff !== null && 'pin' in staff,
+    unattended: staff !== null && !('pin' in staff),
+  }),
   revoke: ({ name }) => ({ name }),
   addGrant: grant => grantDetail(grant),
   removeGrant: ({ id }) => ({ grant: id }),

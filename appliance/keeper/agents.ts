@@ -1,11 +1,12 @@
 /** Methods about agents: list, invite, enrol, revoke. */
+import { ClavigerError } from '../../protocol/api/errors.ts'
 import { isOpen } from './admission.ts'
 import { EnrolmentError, invitedKey, issue, makeInvitation } from './enrolment.ts'
 import { logKeyOf } from './log-key.ts'
 import { addInvitation, enrolAgent, removeName } from './registry.ts'
 import type { AgentRow, Caller, Issued, Params, Results } from './rpc/messages.ts'
 import { operational, type Service } from './service.ts'
-import { newStaffSlot, staffSlot } from './unlocking.ts'
+import { newOperatorSlot, staffSlot } from './unlocking.ts'
 
 /** Enrolled agents, then open invitations. */
 export function listAgents(service: Service): AgentRow[] {
@@ -20,12 +21,14 @@ export function listAgents(service: Service): AgentRow[] {
 /** @throws RegistryError `agent-exists`, `unknown-key` */
 export async function invite(
   service: Service,
-  { name, role, validFor }: Params<'invite'>,
+  { name, role, validFor, unattended }: Params<'invite'>,
 ): Promise<Results['invite']> {
+  if (unattended && role !== 'operator')
+    throw new ClavigerError('malformed-request', 'only an operator can unlock unattended')
   const { secret, certificate } = makeInvitation(service.vault.namespace, name)
   const since = service.now()
   const expires = since + validFor
-  await service.vault.update(addInvitation({ name, role, certificate, since, expires }))
+  await service.vault.update(addInvitation({ name, role, certificate, since, expires, unattended }))
   return { name, secret, expires }
 }
 
@@ -45,11 +48,22 @@ export async function enrol(
   const invitation = unlocked.invitations.get(caller.issuer.name)
   if (!invitation || !authority) throw new EnrolmentError('invitation-refused')
   const { name, role } = invitation
+  const isUnattended = staff !== null && !('pin' in staff)
+  if (isUnattended && !invitation.unattended)
+    throw new EnrolmentError(
+      'invitation-refused',
+      'this invitation is for a machine at which a PIN is typed',
+      {
+        hint: 'enrol with a PIN, or ask for an invitation that was made with --unattended',
+      },
+    )
   const publicKey = invitedKey(certificate, caller.pin, invitation.certificate)
-  const put = staff ? [newStaffSlot(service, caller.pin, staff.pin, staff.hostShare)] : []
+  const put = staff ? [newOperatorSlot(service, caller.pin, staff)] : []
   // The message that the pin is a part of must not live on in the registry.
   const pin = Uint8Array.from(caller.pin)
-  await service.vault.update(enrolAgent(name, pin, service.now()), { put })
+  await service.vault.update(enrolAgent(name, { pin, since: service.now(), unattended: isUnattended }), {
+    put,
+  })
   return issue(
     namespace,
     role,

@@ -248,7 +248,7 @@ export class Keeper extends EventEmitter<Events> {
   }
 
   async #unlock(caller: Caller, params: Params<'unlock'>): Promise<{ state: State }> {
-    const factor = 'passphrase' in params ? 'passphrase' : 'pin'
+    const factor = 'passphrase' in params ? 'passphrase' : 'pin' in params ? 'pin' : 'host-share'
     await this.#try(caller, factor, () =>
       unlockDevice(this.#service, caller, params, this.#standing(caller)!),
     )

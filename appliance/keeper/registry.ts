@@ -53,12 +53,12 @@ export function addInvitation(invitation: SealedInvitation): Change {
 }
 
 /** Turns an invitation into an agent with the same name and role. */
-export function enrolAgent(name: string, pin: Uint8Array, now: number): Change {
+export function enrolAgent(name: string, enrolled: Omit<SealedAgent, 'name' | 'role'>): Change {
   return state => {
-    const invitation = state.invitations.find(other => other.name === name && other.expires > now)
+    const invitation = state.invitations.find(other => other.name === name && other.expires > enrolled.since)
     if (!invitation) throw new RegistryError('invitation-refused')
-    const agent: SealedAgent = { name, role: invitation.role, pin, since: now }
-    if (state.agents.some(other => Buffer.compare(other.pin, pin) === 0))
+    const agent: SealedAgent = { name, role: invitation.role, ...enrolled }
+    if (state.agents.some(other => Buffer.compare(other.pin, enrolled.pin) === 0))
       throw new RegistryError('agent-exists', 'the key of this certificate belongs to another agent')
     return {
       ...state,

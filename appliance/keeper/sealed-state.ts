@@ -6,7 +6,7 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import { ROLES } from '../../protocol/api/routes.ts'
 import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 import { isName } from '../../protocol/envelope/context.ts'
-import { bytes, integer, list, map, type Of, type Shape, text, word } from '../ipc/shape.ts'
+import { boolean, bytes, integer, list, map, type Of, type Shape, text, word } from '../ipc/shape.ts'
 import { KeystoreError } from './keystore/errors.ts'
 import { Grant, MAX_GRANTS } from './policy/grant.ts'
 
@@ -28,6 +28,8 @@ const SealedAgent = map({
   /** SHA-256 of its SubjectPublicKeyInfo. */
   pin: bytes(32, 32),
   since: integer(),
+  /** Its machine unlocks without a person. */
+  unattended: boolean,
 })
 export type SealedAgent = Of<typeof SealedAgent>
 
@@ -38,6 +40,8 @@ const SealedInvitation = map({
   certificate: bytes(4096, 1),
   since: integer(),
   expires: integer(),
+  /** Whether the machine may make a slot that opens without a PIN. */
+  unattended: boolean,
 })
 export type SealedInvitation = Of<typeof SealedInvitation>
 
@@ -53,7 +57,7 @@ export type SealedRecipient = Of<typeof SealedRecipient>
 export const CANARY_BYTES = 16
 
 /** The form of the state that this release reads and writes. */
-export const STATE_FORMAT = 2
+export const STATE_FORMAT = 3
 
 const SealedState = map({
   format: (value): value is typeof STATE_FORMAT => value === STATE_FORMAT,

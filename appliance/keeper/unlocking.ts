@@ -6,7 +6,7 @@ import { issue, makeAuthority } from './enrolment.ts'
 import type { Factor, NewFactor } from './keystore/factors.ts'
 import type { NewSlot } from './keystore/slots.ts'
 import { logKeyOf } from './log-key.ts'
-import type { Caller, Issued, NewTyped, Params, Results } from './rpc/messages.ts'
+import type { Caller, Issued, NewTyped, Params, Results, Staff } from './rpc/messages.ts'
 import { type SealedAgent, type SealedState, STATE_FORMAT } from './sealed-state.ts'
 import { agentOf, operational, type Service } from './service.ts'
 import { hex } from './unlocked.ts'
@@ -36,6 +36,7 @@ export async function provisionDevice(
     role: 'administrator',
     pin,
     since: service.now(),
+    unattended: false,
   }
   const slot: NewSlot = { id: ADMIN_SLOT, kind: 'passphrase', factors: [newTyped('passphrase', passphrase)] }
   const log = generateKeyPairSync('ed25519')
@@ -65,10 +66,7 @@ export async function unlockDevice(
   params: Params<'unlock'>,
   standing: Standing,
 ): Promise<void> {
-  const factors: Factor[] =
-    'passphrase' in params
-      ? [{ type: 'passphrase', output: params.passphrase }]
-      : [{ type: 'pin', output: params.pin }, ...randomFactors(service, params.hostShare)]
+  const factors = factorsOf(service, params)
   await service.vault.unlock(slotFor(caller, factors[0]!.type, standing), factors)
   if (agentOf(operational(service), caller)) return
   service.vault.lock()
@@ -103,15 +101,19 @@ export function unlockCost(
   return service.vault.stretching(slotFor(caller, factor, standing))
 }
 
-/** A slot for an operator's PIN on the machine that holds this share; `agent` is the pin of the machine's key. */
-export function newStaffSlot(
-  service: Service,
-  agent: Uint8Array,
-  pin: NewTyped,
-  hostShare: Uint8Array,
-): NewSlot {
-  const factors = [newTyped('pin', pin), ...randomFactors(service, hostShare)]
-  return { id: staffSlot(agent), kind: 'staff', factors }
+/** A slot for an operator on the machine that holds this share; `agent` is the pin of the machine's key. */
+export function newOperatorSlot(service: Service, agent: Uint8Array, staff: Staff): NewSlot {
+  const id = staffSlot(agent)
+  const random = randomFactors(service, staff.hostShare)
+  return 'pin' in staff
+    ? { id, kind: 'staff', factors: [newTyped('pin', staff.pin), ...random] }
+    : { id, kind: 'unattended', factors: random }
+}
+
+function factorsOf(service: Service, params: Params<'unlock'>): Factor[] {
+  if ('passphrase' in params) return [{ type: 'passphrase', output: params.passphrase }]
+  const random = randomFactors(service, params.hostShare)
+  return 'pin' in params ? [{ type: 'pin', output: params.pin }, ...random] : random
 }
 
 /** An administrator has the passphrase; an operator's PIN counts only with the share of its own machine. */

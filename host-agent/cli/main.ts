@@ -9,6 +9,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   status: () => import('./commands/status.ts'),
   provision: () => import('./commands/provision.ts'),
   enrol: () => import('./commands/enrol.ts'),
+  agent: () => import('./commands/agent.ts'),
   unlock: () => import('./commands/unlock.ts'),
   lock: () => import('./commands/lock.ts'),
   lockdown: () => import('./commands/lockdown.ts'),

@@ -4,6 +4,7 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { Role } from '../../protocol/api/routes.ts'
 import type { Appliance, Patience } from '../client/appliance.ts'
 import { connectProfile } from '../client/connect.ts'
+import { localWires } from '../client/local-wires.ts'
 import { listProfiles, type Profile, profileDirectory, readProfile } from '../client/profile.ts'
 import { fileWitness } from '../client/witness-file.ts'
 import { type Surroundings, UsageError } from './command.ts'
@@ -74,7 +75,7 @@ export async function connectHere(
   { patience, onlyLooks = false }: Connecting = {},
 ): Promise<Appliance> {
   const witness = fileWitness(profileDirectory(env), profile.name)
-  const options = patience ? { patience } : {}
+  const options = { open: localWires(env), ...(patience ? { patience } : {}) }
   try {
     return await connectProfile(profile, { witness, ...options })
   } catch (error) {

@@ -91,16 +91,22 @@ export class Terminal {
   /**
    * Reads a secret: from a file descriptor where one is given, else typed on the terminal without echo.
    *
-   * @throws UsageError where there is neither
+   * @param signal - gives up asking
+   * @throws UsageError where there is neither, and when it was interrupted or given up
    */
-  async secret(prompt: string, option: string, descriptor: string | undefined): Promise<string> {
+  async secret(
+    prompt: string,
+    option: string,
+    descriptor: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<string> {
     if (descriptor !== undefined) return readDescriptor(descriptor, option)
-    if (!this.#in.isTTY || !this.#err.isTTY)
+    if (!this.canAsk)
       throw new UsageError(
         `${prompt} is needed and there is no terminal to ask on`,
         `pass it with ${option} N and a file descriptor N, as in ${option} 3 3<file`,
       )
-    return this.#ask(prompt)
+    return this.#ask(prompt, signal)
   }
 
   /** Asks twice for a new secret. */
@@ -112,21 +118,35 @@ export class Terminal {
     }
   }
 
-  #ask(prompt: string): Promise<string> {
+  /** Whether there is a person to ask. */
+  get canAsk(): boolean {
+    return this.#in.isTTY === true && this.#err.isTTY === true
+  }
+
+  #ask(prompt: string, signal?: AbortSignal): Promise<string> {
     this.#err.write(`${prompt}: `)
     const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
     const reader = createInterface({ input: this.#in, output: silent, terminal: true })
     return new Promise((resolve, reject) => {
-      reader.once('SIGINT', () => {
+      const end = () => {
+        signal?.removeEventListener('abort', giveUp)
         this.#err.write('\n')
         reader.close()
+      }
+      const giveUp = () => {
+        end()
+        reject(new UsageError('not needed any more'))
+      }
+      signal?.addEventListener('abort', giveUp)
+      reader.once('SIGINT', () => {
+        end()
         reject(new UsageError('interrupted'))
       })
       reader.question('', answer => {
-        this.#err.write('\n')
-        reader.close()
+        end()
         resolve(answer)
       })
+      if (signal?.aborted) giveUp()
     })
   }
 

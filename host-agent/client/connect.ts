@@ -1,9 +1,10 @@
 /** From a profile, an invitation or a claim to a connected appliance. */
 import { randomBytes } from 'node:crypto'
-import type { Certificates } from '../../protocol/api/schemas.ts'
+import type { Certificates, EnrolBody } from '../../protocol/api/schemas.ts'
 import { fromBase64url, toBase64url } from '../../protocol/bytes.ts'
 import { toPem } from '../../protocol/identity/certificate.ts'
 import { verifyClaim } from '../../protocol/identity/claim.ts'
+import { deviceSerial } from '../../protocol/identity/device-serial.ts'
 import type { Invitation } from '../../protocol/identity/invitation.ts'
 import { Appliance, type Patience } from './appliance.ts'
 import { ConnectionError } from './errors.ts'
@@ -78,6 +79,8 @@ export interface Enrolment {
   addresses?: string[]
   /** Makes a staff slot: this PIN unlocks the device from this machine. */
   pin?: string
+  /** Makes an unattended slot: this machine unlocks the device without a person, where the invitation allows it. */
+  unattended?: boolean
 }
 
 /**
@@ -87,25 +90,26 @@ export interface Enrolment {
  * @throws ApplianceError `invitation-refused`, `wrong-state`, `agent-exists`
  */
 export async function enrol(
-  { invitation, addresses = invitation.addresses, pin }: Enrolment,
+  { invitation, addresses = invitation.addresses, pin, unattended = false }: Enrolment,
   options: ConnectOptions = {},
 ): Promise<Profile> {
   const credentials = invitedCredentials(invitation)
   const appliance = await firstThatAnswers(addresses, credentials, invitation.device, options)
   try {
     await appliance.status()
-    const hostShare = pin === undefined ? undefined : toBase64url(randomBytes(32))
-    const issued = await appliance.enrol(pin !== undefined && hostShare ? { pin, hostShare } : {})
+    const hostShare = pin !== undefined || unattended ? toBase64url(randomBytes(32)) : undefined
+    const slot = pin === undefined ? { hostShare } : { pin, hostShare }
+    const issued = await appliance.enrol(hostShare ? (slot as EnrolBody) : {})
     return {
       name: issued.name,
       role: issued.role,
       namespace: issued.namespace,
       device: toBase64url(invitation.device),
-      addresses,
+      addresses: lasting(addresses, invitation.device),
       key: credentials.key,
       certificate: toPem(fromBase64url(issued.certificate)!),
       logKey: logKeyOf(issued),
-      ...(hostShare ? { hostShare } : {}),
+      ...(hostShare ? { hostShare, unattended: pin === undefined } : {}),
     }
   } finally {
     await appliance.close()
@@ -148,12 +152,18 @@ export async function provision(
       ...kept,
       name: issued.name,
       device: toBase64url(seen!),
+      addresses: lasting(kept.addresses, seen!),
       certificate: toPem(fromBase64url(issued.certificate)!),
       logKey: logKeyOf(issued),
     }
   } finally {
     await appliance.close()
   }
+}
+
+/** A dongle that was the only one when it was enrolled with may not stay so: from now on it is named. */
+function lasting(addresses: readonly string[], device: Uint8Array): string[] {
+  return addresses.map(address => (address === 'usb:' ? `usb:${deviceSerial(device)}` : address))
 }
 
 /** @throws ConnectionError `bad-response` */

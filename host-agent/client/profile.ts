@@ -23,8 +23,10 @@ export interface Profile extends Credentials {
   addresses: string[]
   /** Verifier key of the device's audit log (docs/formats/audit.md), pinned when this machine enrolled. */
   logKey?: string
-  /** 32 bytes, base64url; there is one where the enrolment made a PIN. */
+  /** 32 bytes, base64url; there is one where the enrolment can unlock without a passphrase. */
   hostShare?: string
+  /** The share alone unlocks the device: nobody types a PIN. */
+  unattended?: boolean
   /** Claim secret, base64url, until the device is provisioned; then `device` is empty. */
   claim?: string
 }
@@ -82,6 +84,7 @@ function isProfile(value: unknown): value is Profile {
     v.addresses.every(isText) &&
     (v.logKey === undefined || isText(v.logKey)) &&
     isShare(v.hostShare) &&
+    (v.unattended === undefined || typeof v.unattended === 'boolean') &&
     isShare(v.claim)
   )
 }

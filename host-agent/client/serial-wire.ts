@@ -1,78 +1,14 @@
-/** The serial wire: one link over one line, one session for each connection. */
-import type { Duplex } from 'node:stream'
-import type { SerialLine } from '../../protocol/link/line.ts'
-import { Link } from '../../protocol/link/link.ts'
-import { ConnectionError } from './errors.ts'
-import { openSerialLine } from './serial-line.ts'
+/** The serial wire of a program that opens the port itself: one session of the link for each connection. */
+import { HostLine } from './host-line.ts'
 import type { Wire } from './wire.ts'
 
-const GREETING_MS = 3000
-
 /** A line that this process holds, for all of its wires to the same path: a tty has one owner. */
-class SharedLine {
-  readonly #path: string
-  readonly #link = new Link({ side: 'host' })
-  readonly #line: SerialLine
-  /** Connections that wait for the greeting. */
-  readonly #waiting = new Set<(failure: Error | null) => void>()
-  users = 0
-
-  constructor(path: string) {
-    this.#path = path
-    this.#link.on('hello', () => {
-      if (this.#link.greeted) this.#tell(null)
-    })
-    this.#line = openSerialLine(path, {
-      onPort: port => this.#link.attach(port),
-      onFailure: error => this.#tell(error ?? new Error('the line was closed')),
-    })
-  }
-
-  #tell(failure: Error | null): void {
-    for (const resolve of this.#waiting) resolve(failure)
-    this.#waiting.clear()
-  }
-
-  async open(): Promise<Duplex> {
-    if (!this.#link.greeted) {
-      const failure = await this.#greeting()
-      if (failure) throw this.#unreachable(failure)
-    }
-    return this.#link.open()
-  }
-
-  /** Resolves when both ends have heard each other, or with what went wrong. */
-  #greeting(): Promise<Error | null> {
-    return new Promise(resolve => {
-      const timer = setTimeout(() => done(new Error('nothing answers on the line')), GREETING_MS)
-      const done = (failure: Error | null) => {
-        clearTimeout(timer)
-        this.#waiting.delete(done)
-        resolve(failure)
-      }
-      this.#waiting.add(done)
-    })
-  }
-
-  #unreachable(cause: Error): ConnectionError {
-    if (/lock/i.test(cause.message))
-      return new ConnectionError('unreachable', `another program holds ${this.#path}`, {
-        cause,
-        hint: 'end that program; a serial line has one user at a time',
-      })
-    return new ConnectionError('unreachable', `no appliance answers on ${this.#path}`, {
-      cause,
-      hint: 'is the device plugged in, and is this its port?',
-    })
-  }
-
-  async close(): Promise<void> {
-    this.#link.detach('the client is closing')
-    await this.#line.stop()
-  }
+interface Shared {
+  line: HostLine
+  users: number
 }
 
-const lines = new Map<string, SharedLine>()
+const lines = new Map<string, Shared>()
 
 /**
  * A serial wire. The line is opened with the first connection, and again whenever it went away.
@@ -80,9 +16,9 @@ const lines = new Map<string, SharedLine>()
  * @param path - a tty, or `unix:/path` of a stream socket
  */
 export function serialWire(path: string): Wire {
-  let line: SharedLine | undefined
-  const take = (): SharedLine => {
-    const shared = lines.get(path) ?? new SharedLine(path)
+  let taken: Shared | undefined
+  const take = (): Shared => {
+    const shared = lines.get(path) ?? { line: new HostLine(path), users: 0 }
     lines.set(path, shared)
     shared.users++
     return shared
@@ -90,15 +26,15 @@ export function serialWire(path: string): Wire {
   return {
     address: `serial:${path}`,
     open: () => {
-      line ??= take()
-      return line.open()
+      taken ??= take()
+      return taken.line.open()
     },
     close: async () => {
-      const leaving = line
-      line = undefined
+      const leaving = taken
+      taken = undefined
       if (!leaving || --leaving.users > 0) return
       lines.delete(path)
-      await leaving.close()
+      await leaving.line.close()
     },
   }
 }

@@ -59,7 +59,7 @@ export async function openWire(address: string): Promise<Wire> {
   const url = URL.canParse(address) ? new URL(address) : null
   if (url?.protocol !== 'https:')
     throw new ConnectionError('unreachable', `${address} is not an address`, {
-      hint: 'write https://host:8443, or serial:/dev/ttyACM0',
+      hint: 'write usb: for a dongle, https://host:8443, or serial:/dev/ttyACM0',
     })
   return lanWire(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 8443))
 }

@@ -74,7 +74,13 @@ export async function withKeeper<T>(
     const { versions } = await keeper.handle('createKey', owner, { name: 'orders', suite: 'x' })
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const till = caller('operator', 'till-1', pinOf(publicKey.export({ type: 'spki', format: 'der' })))
-    const agent: SealedAgent = { name: till.name, role: 'operator', pin: till.pin, since: 0 }
+    const agent: SealedAgent = {
+      name: till.name,
+      role: 'operator',
+      pin: till.pin,
+      since: 0,
+      unattended: false,
+    }
     await vault.update(state => ({ ...state, agents: [...state.agents, agent] }))
     const budgets = [{ per: 'day' as const, records: 100_000, operations: null, alarm: false }]
     await keeper.handle('addGrant', owner, { ...WIDE, budgets, agent: till.name, key: 'orders' })

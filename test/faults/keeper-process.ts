@@ -77,7 +77,9 @@ export class KeeperHome {
   /** Enrols an operator. */
   async enrol(process: KeeperProcess, name: string): Promise<Caller> {
     const role = 'operator' as const
-    const { secret } = await process.call('invite', this.owner, { name, role, validFor: 3600 })
+    const { secret } = await process.call('invite', this.owner, {
+      ...{ name, role, validFor: 3600, unattended: false },
+    })
     const invitation: Invitation = {
       ...{ namespace: 'default', name, role, secret },
       ...{ expires: 0, addresses: [], device: secret },

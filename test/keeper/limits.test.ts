@@ -11,6 +11,7 @@ const agent = (i: number): SealedState['agents'][number] => ({
   role: 'auditor',
   pin: new Uint8Array(Buffer.from(i.toString(16).padStart(64, '0'), 'hex')),
   since: 1,
+  unattended: false,
 })
 const invitation = (i: number): SealedState['invitations'][number] => ({
   name: `invited-${i}`,
@@ -18,6 +19,7 @@ const invitation = (i: number): SealedState['invitations'][number] => ({
   certificate: Uint8Array.of(0x30),
   since: 1,
   expires: 2,
+  unattended: false,
 })
 const key = (i: number, versions = 1): SealedState['keys'][number] => ({
   name: `key-${i}`,
@@ -44,7 +46,7 @@ const grant = (i: number): SealedState['grants'][number] => ({
 const recipient = (i: number): SealedState['recipients'][number] => ({ name: `to-${i}`, jwk: '{}', since: 1 })
 const canary = (i: number): Uint8Array => new Uint8Array(Buffer.from(i.toString(16).padStart(32, '0'), 'hex'))
 const empty: SealedState = {
-  format: 2,
+  format: 3,
   authority: pkcs8,
   log: pkcs8,
   keys: [],

@@ -327,7 +327,7 @@ t.test('When it is locked while fields are being opened, then no plaintext leave
     const { name, pin } = till
     return {
       ...state,
-      agents: [...state.agents, { name, role: 'operator', pin, since: 1 }],
+      agents: [...state.agents, { name, role: 'operator', pin, since: 1, unattended: false }],
     }
   })
   const key = parsePublicKey(versions[0]!.publicKey)

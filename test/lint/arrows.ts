@@ -34,7 +34,8 @@ const INSIDE_APPLIANCE: Record<string, readonly string[]> = {
 const INSIDE_HOST_AGENT: Record<string, readonly string[]> = {
   client: [],
   seal: [],
-  cli: ['client', 'seal'],
+  // one command starts the daemon
+  cli: ['client', 'seal', 'agent'],
   agent: ['client', 'seal'],
   shop: ['client', 'seal'],
   plugins: ['client', 'seal'],

@@ -13,18 +13,27 @@ export function agentRoutes({ keeper, stretcher, mount }: Gate): void {
   })
 
   mount('invite', async (request, caller) => {
-    const { name, secret, expires } = await keeper.call('invite', caller, request.body as InviteBody)
+    const { name, secret, expires } = await keeper.call('invite', caller, {
+      unattended: false,
+      ...(request.body as InviteBody),
+    })
     return { name, secret: toBase64url(secret), expires }
   })
 
   mount('enrol', async (request, caller) => {
     const { pin, hostShare } = request.body as EnrolBody
-    if ((pin === undefined) !== (hostShare === undefined))
-      throw new ClavigerError('malformed-request', 'pin and hostShare come together')
     const certificate = peerCertificate(request)
-    if (pin === undefined || hostShare === undefined)
+    if (hostShare === undefined) {
+      if (pin !== undefined) throw new ClavigerError('malformed-request', 'a pin needs a hostShare')
       return certificatesOf(await keeper.call('enrol', caller, { certificate, staff: null }))
+    }
     const share = readHostShare(hostShare)
+    if (pin === undefined)
+      return certificatesOf(
+        await keeper
+          .call('enrol', caller, { certificate, staff: { hostShare: share } })
+          .finally(() => share.fill(0)),
+      )
     const admitted = () => keeper.call('admit', caller, { route: 'enrol' })
     const typed = await stretcher.fresh(caller, 'pin', pin, admitted)
     const staff = { pin: typed, hostShare: share }

@@ -43,6 +43,7 @@ export function deviceRoutes(gate: Gate, options: GateOptions): void {
       return keeper.call('unlock', caller, { passphrase }).finally(() => passphrase.fill(0))
     }
     const hostShare = readHostShare(body.hostShare)
+    if (!('pin' in body)) return keeper.call('unlock', caller, { hostShare }).finally(() => hostShare.fill(0))
     const pin = await stretcher.existing(caller, 'pin', body.pin, cost('pin'))
     return keeper.call('unlock', caller, { pin, hostShare }).finally(() => {
       for (const secret of [pin, hostShare]) secret.fill(0)

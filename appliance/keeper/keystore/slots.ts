@@ -28,8 +28,11 @@ const MAX_FACTORS = 4
 const INFO = 'claviger/slot/v1'
 const SLOT_ID = /^[a-z0-9][a-z0-9.-]{0,31}(\/[a-z0-9][a-z0-9.-]{0,31})?$/
 
-/** `passphrase`: one passphrase. `staff`: a PIN together with at least one random factor. */
-const SlotKind = word('passphrase', 'staff')
+/**
+ * `passphrase`: one passphrase. `staff`: a PIN together with at least one random factor. `unattended`: the share of a
+ * machine and the secret of the device.
+ */
+const SlotKind = word('passphrase', 'staff', 'unattended')
 export type SlotKind = Of<typeof SlotKind>
 
 const SlotId: Shape<string> = (value): value is string => typeof value === 'string' && SLOT_ID.test(value)
@@ -77,6 +80,8 @@ function hasFactorsOfItsKind({ kind, factors }: SlotDescription): boolean {
   const types = factors.map(factor => factor.type)
   if (new Set(types).size !== types.length) return false
   if (kind === 'passphrase') return types.length === 1 && types[0] === 'passphrase'
+  if (kind === 'unattended')
+    return types.length === 2 && types.includes('host-share') && types.includes('device-secret')
   return types.includes('pin') && types.length > 1 && !types.includes('passphrase')
 }
 
@@ -95,7 +100,7 @@ export function makeSlot(
   const description = { id, kind, factors: factors.map(factor => describe(factor, floor)) }
   if (!AnyDescription(description)) throw malformed('the id, kind or factors of the slot are not allowed')
   if (!hasFactorsOfItsKind(description))
-    throw malformed('a slot has one passphrase, or a pin and a host-share or device-secret')
+    throw malformed('a slot has one passphrase, or a pin and a host-share or device-secret, or both of these')
   assertOutputs(factors)
   const key = wrappingKey(namespace, id, factors)
   try {

@@ -14,6 +14,7 @@ import {
 } from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import {
+  boolean,
   bytes,
   either,
   integer,
@@ -48,6 +49,10 @@ export type Argon2 = Of<typeof Argon2>
 /** A new passphrase or PIN after stretching. */
 const NewTyped = map({ output: stretched, ...argon2 })
 export type NewTyped = Of<typeof NewTyped>
+
+/** What an operator's machine unlocks with: a PIN and its share, or its share alone. */
+const Staff = either(map({ pin: NewTyped, hostShare }), map({ hostShare }))
+export type Staff = Of<typeof Staff>
 
 /** Who asks, as the gate read it from the certificate of the TLS connection. */
 export const Caller = map({
@@ -101,7 +106,10 @@ export const PARAMS = {
   provision: map({ passphrase: NewTyped }),
   /** How the caller's passphrase or PIN must be stretched; admitted as the route that it is for. */
   unlockCost: map({ route: word('unlock', 'liftLockdown'), factor: word('passphrase', 'pin') }),
-  unlock: either(map({ passphrase: stretched }), map({ pin: stretched, hostShare })),
+  unlock: either(
+    map({ passphrase: stretched }),
+    either(map({ pin: stretched, hostShare }), map({ hostShare })),
+  ),
   lock: nothing,
   lockdown: map({ reason: text(255) }),
   liftLockdown: map({ passphrase: stretched }),
@@ -116,8 +124,9 @@ export const PARAMS = {
     name,
     role: word('administrator', 'operator', 'auditor', 'backup'),
     validFor: integer(30 * 86_400),
+    unattended: boolean,
   }),
-  enrol: map({ certificate, staff: nullable(map({ pin: NewTyped, hostShare })) }),
+  enrol: map({ certificate, staff: nullable(Staff) }),
   revoke: map({ name }),
   decrypt: map({ purpose: name, reason: text(255), items: list(Item, MAX_ITEMS) }),
   makeCanary: map({ key: name, field: text(255), record: text(255), value: text(4096) }),
@@ -162,6 +171,8 @@ export interface AgentRow {
   pin: Uint8Array | null
   since: number
   expires: number | null
+  /** Its machine unlocks without a person, or may. */
+  unattended: boolean
 }
 
 /** What an item became: its value, whether it equals, the code of the refusal, or that with when there is room. */

@@ -1,7 +1,9 @@
 /** `claviger admin agent`: list, invite and revoke those who may talk to the device. */
 import { ROLES, type Role } from '../../../protocol/api/routes.ts'
 import { fromBase64url } from '../../../protocol/bytes.ts'
+import { deviceSerial } from '../../../protocol/identity/device-serial.ts'
 import { formatInvitation } from '../../../protocol/identity/invitation.ts'
+import type { Profile } from '../../client/profile.ts'
 import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { type Choice, chooseProfile, withAppliance } from '../session.ts'
 import { utcMinute } from '../time.ts'
@@ -9,12 +11,13 @@ import { utcMinute } from '../time.ts'
 export const command: Command = {
   summary: 'list, invite and revoke agents',
   usage: `claviger admin agent list
-claviger admin agent invite NAME [--role ROLE] [--valid-for HOURS] [--address ADDRESS]…
+claviger admin agent invite NAME [--role ROLE] [--valid-for HOURS] [--address ADDRESS]… [--unattended]
 claviger admin agent revoke NAME
 
   --role       administrator, operator (default), auditor, backup
   --valid-for  hours until the invitation expires (default 24)
   --address    where the invited machine finds the device; default: where this one does
+  --unattended its machine may unlock the device by itself, for a server nobody sits at
   --as NAME, --at ADDRESS, --json
 
 An operator can open nothing until claviger admin grant add says what and for which purpose.
@@ -28,6 +31,7 @@ An operator can open nothing until claviger admin grant add says what and for wh
         role: { type: 'string', default: 'operator' },
         'valid-for': { type: 'string', default: '24' },
         address: { type: 'string', multiple: true },
+        unattended: { type: 'boolean', default: false },
       },
       ['list, invite or revoke', 'NAME?'],
     )
@@ -41,7 +45,10 @@ An operator can open nothing until claviger admin grant add says what and for wh
     if (!role) throw new UsageError(`there is no role ${options.role}`, `the roles are ${ROLES.join(', ')}`)
     const hours = Number(options['valid-for'])
     if (!(hours >= 0.1 && hours <= 720)) throw new UsageError('--valid-for takes hours from 0.1 to 720')
-    return invite({ name: name!, role, validFor: Math.round(hours * 3600) }, options, surroundings)
+    const { unattended } = options
+    if (unattended && role !== 'operator') throw new UsageError('--unattended is for operators')
+    const body = { name: name!, role, validFor: Math.round(hours * 3600), unattended }
+    return invite(body, options, surroundings)
   },
 }
 
@@ -55,19 +62,20 @@ async function list(
   if (options.json) terminal.printJson({ agents })
   else
     terminal.table(
-      ['name', 'role', 'since', ''],
-      agents.map(({ name, role, since, expires }) => [
+      ['name', 'role', 'since', '', ''],
+      agents.map(({ name, role, since, expires, unattended }) => [
         name,
         role,
         utcMinute(since),
         expires === null ? '' : `invited, until ${utcMinute(expires)}`,
+        unattended ? 'unattended' : '',
       ]),
     )
   return 0
 }
 
 async function invite(
-  body: { name: string; role: Role; validFor: number },
+  body: { name: string; role: Role; validFor: number; unattended: boolean },
   options: Choice & { json?: boolean | undefined; address?: string[] | undefined },
   surroundings: Surroundings,
 ): Promise<number> {
@@ -76,7 +84,7 @@ async function invite(
   const profile = await chooseProfile(options, surroundings, ['administrator'])
   const { secret, expires } = await withAppliance(profile, surroundings, appliance => appliance.invite(body))
   const invitation = formatInvitation({
-    addresses: options.address ?? profile.addresses,
+    addresses: options.address ?? elsewhere(profile),
     device: fromBase64url(profile.device)!,
     namespace: profile.namespace,
     name,
@@ -95,6 +103,12 @@ async function invite(
       `it can open nothing yet: claviger admin grant add ${name} --key KEY --field FIELD --purpose PURPOSE --reveal full`,
     )
   return 0
+}
+
+/** A port of this machine says nothing to another one; the serial number of the dongle does. */
+function elsewhere({ addresses, device }: Profile): string[] {
+  const dongle = `usb:${deviceSerial(fromBase64url(device)!)}`
+  return addresses.map(address => (address.startsWith('serial:') ? dongle : address))
 }
 
 async function revoke(

@@ -2,19 +2,22 @@
 
 import { parseInvitation } from '../../../protocol/identity/invitation.ts'
 import { enrol } from '../../client/connect.ts'
+import { localWires } from '../../client/local-wires.ts'
 import { listProfiles, profileDirectory, writeProfile } from '../../client/profile.ts'
 import { fileWitness, forgetOtherLog } from '../../client/witness-file.ts'
 import { type Command, readArguments, UsageError } from '../command.ts'
 
 export const command: Command = {
   summary: 'enrol this machine with an invitation',
-  usage: `claviger enrol INVITATION [--at ADDRESS] [--pin-fd N | --without-pin] [--json]
+  usage: `claviger enrol INVITATION [--at ADDRESS] [--pin-fd N | --without-pin | --unattended] [--json]
 
   INVITATION     the line that starts with clvi1.
   --at ADDRESS   where the device is, if not where the invitation says:
-                 https://host:8443 or serial:/dev/ttyACM0
+                 usb: for the dongle that is plugged in, https://host:8443, serial:/dev/ttyACM0
   --pin-fd N     read the new PIN from file descriptor N instead of the terminal
   --without-pin  this machine will not unlock the device
+  --unattended   this machine unlocks the device whenever it is plugged in or starts, without a PIN; whoever
+                 steals both can open all that this enrolment may. The invitation must allow it
 `,
 
   async run(args, { terminal, env }) {
@@ -25,6 +28,7 @@ export const command: Command = {
         at: { type: 'string' },
         'pin-fd': { type: 'string' },
         'without-pin': { type: 'boolean' },
+        unattended: { type: 'boolean' },
       },
       ['INVITATION'],
     )
@@ -34,18 +38,22 @@ export const command: Command = {
     if (addresses.length === 0)
       throw new UsageError(
         'the invitation does not say where the device is',
-        'name it with --at https://host:8443 or --at serial:/dev/ttyACM0',
+        'name it with --at usb: or --at https://host:8443',
       )
     if ((await listProfiles(directory)).includes(invitation.name))
       throw new UsageError(
         `this machine has an enrolment ${invitation.name} already`,
         `remove ${invitation.name}.json from ${directory} if it is of no use`,
       )
-    const wantsPin = invitation.role === 'operator' && !options['without-pin']
+    const { unattended = false } = options
+    const wantsPin = invitation.role === 'operator' && !options['without-pin'] && !unattended
     const pin = wantsPin
       ? await terminal.newSecret('new PIN (4 characters or more)', '--pin-fd', options['pin-fd'])
       : undefined
-    const profile = await enrol({ invitation, addresses, ...(pin === undefined ? {} : { pin }) })
+    const profile = await enrol(
+      { invitation, addresses, unattended, ...(pin === undefined ? {} : { pin }) },
+      { open: localWires(env) },
+    )
     const path = await writeProfile(directory, profile)
     const { name, role, namespace, device } = profile
     await forgetOtherLog(fileWitness(directory, name), profile.logKey!)

@@ -2,6 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { administratorName, makeCard } from '../../client/card.ts'
 import { provision } from '../../client/connect.ts'
+import { localWires } from '../../client/local-wires.ts'
 import {
   listProfiles,
   type Profile,
@@ -52,14 +53,14 @@ claviger provision --at ADDRESS [--as NAME] [--passphrase-fd N]   after it
     if (profile.addresses.length === 0)
       throw new UsageError(
         'where is the device?',
-        'name it with --at https://host:8443 or --at serial:/dev/ttyACM0',
+        'name it with --at usb: for the dongle that is plugged in, or --at https://host:8443',
       )
     const passphrase = await terminal.newSecret(
       'new passphrase (8 characters or more)',
       '--passphrase-fd',
       options['passphrase-fd'],
     )
-    const provisioned = await provision(profile, passphrase)
+    const provisioned = await provision(profile, passphrase, { open: localWires(env) })
     const directory = profileDirectory(env)
     await writeProfile(directory, provisioned)
     await forgetOtherLog(fileWitness(directory, provisioned.name), provisioned.logKey!)

@@ -29,6 +29,7 @@ export const AgentInfo = Type.Object(
     pin: Type.Union([Type.String(), Type.Null()], { description: 'SPKI SHA-256; null for an invitation' }),
     since: Time,
     expires: Type.Union([Time, Type.Null()], { description: 'of an invitation' }),
+    unattended: Type.Boolean({ description: 'its machine unlocks without a person, or may' }),
   },
   closed,
 )
@@ -39,6 +40,9 @@ export const InviteBody = Type.Object(
     name: Name,
     role: literals(ROLES),
     validFor: Type.Integer({ minimum: 60, maximum: 30 * 86_400, description: 'seconds' }),
+    unattended: Type.Optional(
+      Type.Boolean({ description: 'an operator whose machine may unlock with its share alone' }),
+    ),
   },
   closed,
 )
@@ -49,7 +53,9 @@ export type InviteAnswer = Static<typeof InviteAnswer>
 
 export const EnrolBody = Type.Object(
   {
-    pin: Type.Optional(Secret('makes a staff unlock slot, together with hostShare')),
+    pin: Type.Optional(
+      Secret('makes a staff unlock slot, together with hostShare; without it the slot is unattended'),
+    ),
     hostShare: Type.Optional(Base64url(32)),
   },
   closed,

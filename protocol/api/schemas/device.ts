@@ -91,6 +91,7 @@ export type Health = Static<typeof Health>
 export const UnlockBody = Type.Union([
   Type.Object({ passphrase: Secret('of the slot admin') }, closed),
   Type.Object({ pin: Secret('of the staff member'), hostShare: Base64url(32) }, closed),
+  Type.Object({ hostShare: Base64url(32) }, { ...closed, description: 'of an unattended machine' }),
 ])
 export type UnlockBody = Static<typeof UnlockBody>
 

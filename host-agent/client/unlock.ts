@@ -1,0 +1,37 @@
+/** Unlocking a device with what an enrolment has: its passphrase, its PIN and share, or its share alone. */
+import type { State } from '../../protocol/api/routes.ts'
+import type { UnlockBody } from '../../protocol/api/schemas.ts'
+import type { Appliance } from './appliance.ts'
+import type { Profile } from './profile.ts'
+import { type Witness, witnessLog } from './witness.ts'
+
+/** What a person has to type for an enrolment to unlock its device. */
+export type Typed = 'passphrase' | 'PIN'
+
+/** @returns what has to be typed: `null` for nothing, `undefined` where the enrolment cannot unlock at all */
+export function typedFor({ role, hostShare, unattended }: Profile): Typed | null | undefined {
+  if (hostShare) return unattended ? null : 'PIN'
+  return role === 'administrator' ? 'passphrase' : undefined
+}
+
+/**
+ * Unlocks, and looks at the log again: only now the device can sign for all of it.
+ *
+ * @param typed - the passphrase or PIN; not used where nothing has to be typed
+ * @throws ApplianceError `unlock-refused`, `slot-destroyed`, `wrong-state`; ConnectionError as {@link witnessLog}
+ */
+export async function unlock(
+  appliance: Appliance,
+  profile: Profile,
+  typed: string,
+  witness: Witness,
+): Promise<State> {
+  const { state } = await appliance.unlock(bodyFor(profile, typed))
+  if (profile.logKey !== undefined) await witnessLog(appliance, profile.logKey, witness)
+  return state
+}
+
+function bodyFor({ hostShare, unattended }: Profile, typed: string): UnlockBody {
+  if (!hostShare) return { passphrase: typed }
+  return unattended ? { hostShare } : { pin: typed, hostShare }
+}
