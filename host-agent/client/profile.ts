@@ -36,13 +36,17 @@ export function profileDirectory(env: NodeJS.ProcessEnv): string {
   return env.CLAVIGER_HOME ?? join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'claviger')
 }
 
+/** A file beside the profiles that is none of them, so no enrolment can have its name. */
+export const RESERVED_NAME = 'settings'
+
 /** Names of all profiles, sorted. */
 export async function listProfiles(directory: string): Promise<string[]> {
   const files = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error
   })
-  return files.flatMap(file => (file.endsWith('.json') ? [file.slice(0, -5)] : [])).sort()
+  const names = files.flatMap(file => (file.endsWith('.json') ? [file.slice(0, -5)] : []))
+  return names.filter(name => name !== RESERVED_NAME).sort()
 }
 
 /**

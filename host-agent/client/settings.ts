@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { ConnectionError } from './errors.ts'
+import { RESERVED_NAME } from './profile.ts'
 import { DEFAULT_FINGERPRINTS, type Fingerprints, parseFingerprints } from './usb/fingerprints.ts'
 import { plainText } from './usb/text.ts'
 
@@ -16,7 +17,7 @@ export interface Settings {
 }
 
 /** Name of the file in the directory of profiles. */
-export const SETTINGS_FILE = 'settings.json'
+export const SETTINGS_FILE = `${RESERVED_NAME}.json`
 
 /** What is so where there is no file. */
 export const DEFAULT_SETTINGS: Settings = { usb: DEFAULT_FINGERPRINTS, ports: [], browse: false }

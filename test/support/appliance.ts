@@ -132,10 +132,18 @@ export async function startProcesses(
     lan = '127.0.0.1:0',
     serial,
     host,
+    open,
     fullCost = false,
     // All of a test's callers share one address.
     freeRefusals = 100_000,
-  }: { lan?: string; serial?: string; host?: string; fullCost?: boolean; freeRefusals?: number } = {},
+  }: {
+    lan?: string
+    serial?: string
+    host?: string
+    open?: (address: string) => Promise<Wire>
+    fullCost?: boolean
+    freeRefusals?: number
+  } = {},
 ): Promise<Processes> {
   const started = performance.now()
   const args = ['--data', data, '--lan', lan, ...(serial ? ['--serial', serial] : [])]
@@ -166,7 +174,7 @@ export async function startProcesses(
   const startedIn = performance.now() - started
   const url = /lan (\S+)/.exec(lines.join('\n'))![1]!
   return {
-    appliance: new TestAppliance(host ? [host] : [url]),
+    appliance: new TestAppliance(host ? [host] : [url], open ? { open } : {}),
     lines,
     pid: child.pid!,
     startedIn,

@@ -3,7 +3,7 @@
 import { parseInvitation } from '../../../protocol/identity/invitation.ts'
 import { enrol } from '../../client/connect.ts'
 import { localWires } from '../../client/local-wires.ts'
-import { listProfiles, profileDirectory, writeProfile } from '../../client/profile.ts'
+import { listProfiles, profileDirectory, RESERVED_NAME, writeProfile } from '../../client/profile.ts'
 import { fileWitness, forgetOtherLog } from '../../client/witness-file.ts'
 import { type Command, readArguments, UsageError } from '../command.ts'
 
@@ -39,6 +39,11 @@ export const command: Command = {
       throw new UsageError(
         'the invitation does not say where the device is',
         'name it with --at usb: or --at https://host:8443',
+      )
+    if (invitation.name === RESERVED_NAME)
+      throw new UsageError(
+        `no enrolment can be called ${RESERVED_NAME}`,
+        'ask for an invitation with another name',
       )
     if ((await listProfiles(directory)).includes(invitation.name))
       throw new UsageError(

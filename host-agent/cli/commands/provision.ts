@@ -7,6 +7,7 @@ import {
   listProfiles,
   type Profile,
   profileDirectory,
+  RESERVED_NAME,
   readProfile,
   writeProfile,
 } from '../../client/profile.ts'
@@ -109,6 +110,7 @@ async function writeCard(
   const present = await listProfiles(directory)
   for (const name of namespaces.map(namespace => administratorName(administrator, namespace))) {
     assertName(name)
+    if (name === RESERVED_NAME) throw new UsageError(`no enrolment can be called ${RESERVED_NAME}`)
     if (present.includes(name))
       throw new UsageError(`this machine has an enrolment ${name} already`, 'choose another name with --as')
   }
