@@ -14,13 +14,22 @@ export interface DeviceIdentity {
   pin: Uint8Array
 }
 
-/** Reads `device.key` from the directory, or makes it. The certificate is made anew at each start: only the key is pinned. */
+/**
+ * Reads `device.key` from the directory, or makes it. The certificate is made anew at each start: only the key is pinned.
+ * `device.pub` beside it is for the set-up of the USB gadget, which needs to know the device and must not hold its key.
+ */
 export async function loadDeviceIdentity(directory: string): Promise<DeviceIdentity> {
   const path = join(directory, 'device.key')
   const pem = (await readKey(path)) ?? (await makeKey(path))
   const privateKey = createPrivateKey(pem)
+  const publicKey = createPublicKey(privateKey)
+  await keepPublic(join(directory, 'device.pub'), publicKey.export({ type: 'spki', format: 'pem' }) as string)
   const certificate = selfSigned({ namespace: 'claviger', role: 'device', name: 'appliance' }, privateKey)
-  return { key: pem, certificate: toPem(certificate), pin: spkiPin(createPublicKey(privateKey)) }
+  return { key: pem, certificate: toPem(certificate), pin: spkiPin(publicKey) }
+}
+
+async function keepPublic(path: string, pem: string): Promise<void> {
+  if ((await readKey(path)) !== pem) await writeWhole(path, pem)
 }
 
 /**

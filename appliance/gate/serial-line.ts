@@ -8,6 +8,10 @@ import { promisify } from 'node:util'
 import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link/line.ts'
 import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
 import { holdingTimers } from '../../protocol/link/timers.ts'
+import { GadgetTerminal, isGadgetTerminal } from './gadget-terminal.ts'
+
+/** A gadget's line waits for its host by itself, so a cable that was pulled needs no pause before the next, ms. */
+const GADGET_PAUSE = 10
 
 /**
  * Keeps the line at `path` open, and the process alive, until stopped: a device whose cable is out waits for it.
@@ -16,6 +20,17 @@ import { holdingTimers } from '../../protocol/link/timers.ts'
  */
 export function openSerialLine(path: string, options: Omit<LineOptions, 'open'>): SerialLine {
   const kept = { timers: holdingTimers, ...options }
+  if (isGadgetTerminal(path)) {
+    const terminal = new GadgetTerminal(path)
+    const line = keepOpen({ pause: GADGET_PAUSE, ...kept, open: () => terminal.next() })
+    return {
+      closed: line.closed,
+      async stop() {
+        terminal.close()
+        await line.stop()
+      },
+    }
+  }
   if (!path.startsWith('unix:')) {
     return keepOpen({
       ...kept,

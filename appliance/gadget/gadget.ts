@@ -1,0 +1,115 @@
+/** Makes the gadget and binds it, or takes it away: what `main.ts` does, on directories that are passed in. */
+import { access, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { look, perform } from './configfs.ts'
+import { type Description, gadgetItems, PORT_NUMBER } from './description.ts'
+import { bind, setUp, takeDown } from './steps.ts'
+
+/** Where the kernel is. */
+export interface Places {
+  /** `usb_gadget` of a mounted configfs. */
+  readonly gadgets: string
+  /** `/sys/class/udc`. */
+  readonly controllers: string
+}
+
+export const KERNEL: Places = { gadgets: '/sys/kernel/config/usb_gadget', controllers: '/sys/class/udc' }
+
+/** The gadget cannot be set up. */
+export class GadgetError extends Error {
+  /** The next step for the reader. */
+  readonly hint: string
+
+  constructor(message: string, hint: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'GadgetError'
+    this.hint = hint
+  }
+}
+
+/** What was set up. */
+export interface SetUp {
+  readonly controller: string
+  /** Such as `/dev/ttyGS0`. */
+  readonly terminal: string
+  /** Whether anything had to be done. */
+  readonly changed: boolean
+}
+
+/** What setting up needs besides a description. */
+export interface SetUpOptions {
+  readonly places: Places
+  /** Name of the controller; by default the only one there is. */
+  readonly controller?: string | undefined
+  /** Makes a terminal raw. */
+  makeRaw(terminal: string): Promise<void>
+}
+
+const NAME = 'claviger'
+
+/**
+ * Makes the gadget so, whatever is there of it, and binds it when its terminal is raw.
+ *
+ * @throws GadgetError without a controller or configfs, or when another gadget holds the controller
+ */
+export async function up(description: Description, options: SetUpOptions): Promise<SetUp> {
+  const { places, makeRaw } = options
+  const controller = await findController(places, options.controller)
+  await access(places.gadgets).catch(cause => {
+    throw new GadgetError('the kernel offers no USB gadgets', HINT_CONFIGFS, { cause })
+  })
+  const gadget = join(places.gadgets, NAME)
+  const items = gadgetItems(description)
+  const steps = setUp(items, await look(gadget, items))
+  for (const step of steps) await perform(gadget, step)
+  const terminal = `/dev/ttyGS${(await readFile(join(gadget, PORT_NUMBER), 'utf8')).trim()}`
+  const binding = bind(controller, await look(gadget, items))
+  // The terminal starts by echoing what it gets, and the host sends as soon as it sees the device.
+  if (binding.length > 0) await makeRaw(terminal)
+  for (const step of binding) await perform(gadget, step).catch(cause => refused(controller, cause))
+  return { controller, terminal, changed: steps.length + binding.length > 0 }
+}
+
+/**
+ * Takes the gadget away. What still has its terminal open is told by a hang-up and has to close it: the kernel waits.
+ *
+ * @returns whether there was one
+ */
+export async function down(places: Places): Promise<boolean> {
+  const gadget = join(places.gadgets, NAME)
+  const items = gadgetItems({ ids: { vendorId: 0, productId: 0 }, serialNumber: '', version: '' })
+  const steps = takeDown({ items, found: await look(gadget, items) })
+  for (const step of steps) await perform(gadget, step)
+  return steps.length > 0
+}
+
+const HINT_CONFIGFS = 'load the module libcomposite, and mount configfs at /sys/kernel/config'
+
+async function findController(places: Places, wanted?: string): Promise<string> {
+  const there = (await readdir(places.controllers).catch(() => [])).sort()
+  const [first] = there
+  if (first === undefined)
+    throw new GadgetError(
+      'this machine has no USB device controller',
+      'a Zero 2 W, a 3A+ and a 4 have one: is dwc2 loaded, and its dr_mode "peripheral"?',
+    )
+  if (wanted === undefined && there.length > 1)
+    throw new GadgetError(
+      `there are ${there.length} USB device controllers`,
+      `name one of ${there.join(', ')} with --udc`,
+    )
+  if (wanted !== undefined && !there.includes(wanted))
+    throw new GadgetError(`there is no USB device controller ${wanted}`, `there is ${there.join(', ')}`)
+  return wanted ?? first
+}
+
+function refused(controller: string, cause: NodeJS.ErrnoException): never {
+  if (cause.code !== 'EBUSY') throw cause
+  throw new GadgetError(
+    `the controller ${controller} is taken`,
+    'another gadget is bound to it: unbind that first',
+    {
+      cause,
+    },
+  )
+}

@@ -1,0 +1,115 @@
+/**
+ * The terminal of the USB gadget (`/dev/ttyGS0`), opened while a host has configured the device and closed when the cable
+ * is pulled. Without a native module: `appliance/gadget` has made the terminal raw. docs/decisions/gadget-line.md.
+ */
+import { close, constants, open } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import type { SocketConstructorOpts } from 'node:net'
+import { ReadStream } from 'node:tty'
+import { promisify } from 'node:util'
+import type { OpenPort } from '../../protocol/link/serial-port.ts'
+import { holdingTimers, type Timers } from '../../protocol/link/timers.ts'
+
+/** What is used besides the terminal. */
+export interface GadgetTerminalOptions {
+  /** Whether a host has configured the device. */
+  configured?(): Promise<boolean>
+  readonly timers?: Timers
+}
+
+/** Pause between two looks at a cable that is out, ms. */
+const LOOK_EVERY = 25
+const CONTROLLERS = '/sys/class/udc'
+
+/** Whether a path is a gadget's terminal. */
+export function isGadgetTerminal(path: string): boolean {
+  return /^\/dev\/ttyGS\d+$/.test(path)
+}
+
+/** One terminal, over all of its cables. */
+export class GadgetTerminal {
+  readonly #path: string
+  readonly #configured: () => Promise<boolean>
+  readonly #timers: Timers
+  #closed = false
+  #wake = () => {}
+
+  constructor(
+    path: string,
+    { configured = anyConfigured, timers = holdingTimers }: GadgetTerminalOptions = {},
+  ) {
+    this.#path = path
+    this.#configured = configured
+    this.#timers = timers
+  }
+
+  /**
+   * Waits for a host and opens the terminal. Nothing is held open while there is none: who removes the gadget's function
+   * is kept waiting by the kernel for as long as somebody has its terminal open.
+   */
+  async next(): Promise<OpenPort> {
+    for (;;) {
+      while (!this.#closed && !(await this.#configured())) await this.#pause()
+      if (this.#closed) throw new Error('the line was stopped')
+      const port = await openTerminal(this.#path)
+      // a cable that was pulled meanwhile hung up what was open then, and that was not this
+      if (!this.#closed && (await this.#configured())) return port
+      await port.close()
+    }
+  }
+
+  /** Ends a wait in {@link next}. */
+  close(): void {
+    this.#closed = true
+    this.#wake()
+  }
+
+  #pause(): Promise<void> {
+    return new Promise(resolve => {
+      const timer = this.#timers.setTimeout(resolve, LOOK_EVERY)
+      this.#wake = () => {
+        this.#timers.clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
+
+/**
+ * Opens a terminal that is raw already.
+ *
+ * libuv reads and writes it as it does a socket: it waits for the kernel without a thread, keeps what does not fit, and
+ * ends the stream at a hang-up.
+ *
+ * @throws the error of the operating system
+ */
+export async function openTerminal(path: string): Promise<OpenPort> {
+  // as the controlling terminal of a service, pulling the cable would end the service
+  const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants
+  const fd = await promisify(open)(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
+  const options: SocketConstructorOpts & { writableHighWaterMark: number } = { writableHighWaterMark: 65_536 }
+  let stream: ReadStream
+  try {
+    stream = new ReadStream(fd, options)
+  } catch (error) {
+    await promisify(close)(fd)
+    throw error
+  }
+  stream.on('error', () => {})
+  return {
+    stream,
+    close: () =>
+      new Promise(resolve => {
+        if (stream.closed) resolve()
+        else stream.once('close', () => resolve()).destroy()
+      }),
+  }
+}
+
+async function anyConfigured(): Promise<boolean> {
+  const controllers = await readdir(CONTROLLERS).catch(() => [])
+  const states = await Promise.all(
+    controllers.map(name => readFile(`${CONTROLLERS}/${name}/state`, 'latin1').catch(() => '')),
+  )
+  return states.some(state => state.trim() === 'configured')
+}

@@ -1,0 +1,81 @@
+/**
+ * `npm run test:vm`: boots a small guest with a gadget and a host in one kernel, and asks it everything that needs real
+ * USB. Prints the guest's report, and one line of totals like `npm test`. Names of questions as arguments ask only those.
+ */
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cpio } from './cpio.ts'
+import { runMachine } from './machine.ts'
+import { modulesInOrder } from './modules.ts'
+import { candidate, unpack } from './packages.ts'
+import { Report } from './report.ts'
+import { guestTree } from './tree.ts'
+
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/claviger-vm', import.meta.url))
+const MODULES = ['configfs', 'dummy_hcd', 'libcomposite', 'u_serial', 'usb_f_acm', 'cdc_acm']
+const PROGRAMS = ['qemu-system-x86_64', 'apt-get', 'apt-cache', 'dpkg-deb', 'udevadm', 'ldd']
+const DEADLINE_MS = 28 * 60_000
+
+const questions = process.argv.slice(2)
+const missing = PROGRAMS.filter(
+  program => !(process.env.PATH ?? '').split(delimiter).some(place => existsSync(join(place, program))),
+)
+if (process.arch !== 'x64') missing.push('an x86-64 machine')
+if (missing.length > 0) {
+  process.stdout.write(`${process.env.CI ? 'not ok' : 'skipped'}: the guest needs ${missing.join(', ')}\n`)
+  process.stdout.write(process.env.CI ? '0 passed, 1 failed\n' : '0 passed, 0 failed, 1 skipped\n')
+  process.exit(process.env.CI ? 1 : 0)
+}
+
+const work = mkdtempSync(join(tmpdir(), 'claviger-vm-'))
+process.once('exit', () => rmSync(work, { recursive: true, force: true }))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+const initramfs = join(work, 'initramfs')
+const messages = join(work, 'console')
+const kernel = build(initramfs)
+const report = new Report()
+const fault = await runMachine({
+  kernel,
+  initramfs,
+  console: messages,
+  deadline: DEADLINE_MS,
+  variables: { questions: questions.join(','), ...(process.env.CI ? { CI: 'true' } : {}) },
+  onLine(line) {
+    process.stdout.write(`${line}\n`)
+    report.line(line)
+  },
+})
+if (fault) report.fail(fault)
+const { passed, failed, skipped, complaints } = report.totals()
+for (const complaint of complaints) process.stdout.write(`not ok: ${complaint}\n`)
+if (failed > 0) process.stdout.write(`${readFileSync(messages, 'utf8').slice(-4_000)}\n`)
+process.stdout.write(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`)
+process.exit(failed > 0 ? 1 : 0)
+
+/** Writes the guest's root. @returns the path of the kernel */
+function build(file: string): string {
+  mkdirSync(CACHE, { recursive: true })
+  const [image = ''] = candidate('linux-image-amd64').depends
+  const root = unpack(CACHE, candidate(image))
+  const busybox = unpack(CACHE, candidate('busybox-static'))
+  const entries = guestTree({ busybox, modules: modulesInOrder(root, MODULES) })
+  const fd = openSync(file, 'w')
+  for (const piece of cpio(entries)) for (let at = 0; at < piece.length; ) at += writeSync(fd, piece, at)
+  closeSync(fd)
+  const name = readdirSync(join(root, 'boot')).find(each => each.startsWith('vmlinuz-'))
+  if (!name) throw new Error(`${image} holds no kernel`)
+  return join(root, 'boot', name)
+}
