@@ -2,6 +2,7 @@
  * `claviger-appliance`: keeper, gate and health together, on a developer's machine. On the Pi systemd runs each one
  * under its own user.
  */
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -10,17 +11,24 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Supervised, type Unit } from './supervisor.ts'
 
-const USAGE = `claviger-appliance --data DIR [--lan HOST:PORT] [--serial TTY]
+const USAGE = `claviger-appliance --data DIR [--network FILE | --lan HOST:PORT] [--serial TTY]
+claviger-appliance firewall --network FILE
 
   --data DIR        where keystore, identity and sockets live; made if missing
-  --lan HOST:PORT   answer HTTPS there, such as 127.0.0.1:8443 (port 0: any free one)
+  --network FILE    network.json: answer HTTPS on the interfaces that it names, to their own subnets only
+  --lan HOST:PORT   on a developer's machine: answer there, such as 127.0.0.1:8443 (port 0: any free one)
   --serial TTY      speak the link on this serial line, such as /dev/ttyGS0
   --provision FILE  provision.json of a device that is not provisioned yet
   --accept-generation NAMESPACE=N   take an older keystore than the log has seen
+
+  firewall          print the rules for nftables that belong to FILE
 `
+
+const script = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 const options = {
   data: { type: 'string' },
+  network: { type: 'string' },
   lan: { type: 'string' },
   serial: { type: 'string' },
   provision: { type: 'string' },
@@ -33,6 +41,12 @@ const options = {
 function usage(message: string): never {
   process.stderr.write(`claviger-appliance: ${message}\n${USAGE}`)
   process.exit(2)
+}
+
+if (process.argv[2] === 'firewall') {
+  const printer = script('./network/firewall-command.ts')
+  const { status } = spawnSync(process.execPath, [printer, ...process.argv.slice(3)], { stdio: 'inherit' })
+  process.exit(status ?? 1)
 }
 
 function readOptions() {
@@ -49,7 +63,8 @@ if (values.help) {
   process.exit(0)
 }
 if (!values.data) usage('--data is needed')
-if (!values.lan && !values.serial) usage('--lan or --serial is needed')
+if (!values.network && !values.lan && !values.serial) usage('--network, --lan or --serial is needed')
+if (values.network && values.lan) usage('--network and --lan exclude each other')
 
 const data = resolve(values.data)
 const run = join(data, 'run')
@@ -61,7 +76,6 @@ await writeFile(deviceSecret, randomBytes(32), { flag: 'wx', mode: 0o600 }).catc
   if (error.code !== 'EEXIST') throw error
 })
 
-const script = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const sockets = { keeper: join(run, 'keeper.sock'), health: join(run, 'health.sock') }
 /** Stripped and compiled code is kept beside the packages: a second start takes half the time and half the memory. */
 const env = { ...process.env, NODE_COMPILE_CACHE: script('../node_modules/.cache/claviger') }
@@ -105,14 +119,17 @@ const units: Omit<Unit, 'onStart'>[] = [
     args: () => [
       script('./gate/main.ts'),
       ...['--identity', join(data, 'identity'), '--keeper', sockets.keeper, '--health', sockets.health],
-      ...['--provision', provision, ...option('lan', lan), ...option('serial', values.serial)],
+      ...['--provision', provision, ...option('serial', values.serial)],
+      ...option('network', values.network && resolve(values.network)),
+      ...option('lan', lan),
       ...option('argon2-memory', values['argon2-memory']),
       ...option('free-refusals', values['free-refusals']),
     ],
     env,
     onLine(line) {
       // A port that was free at the first start is kept, so that clients find the gate again.
-      if (line.startsWith('lan https://')) lan = line.slice('lan https://'.length)
+      const port = /^lan https:.*(:\d+)$/.exec(line)?.[1]
+      if (port) lan = lan?.replace(/:\d+$/, port)
       if (line === 'ready') oneReady()
       else announce(`gate answers on ${line}`)
     },

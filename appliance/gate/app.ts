@@ -4,7 +4,7 @@
  * TLS 1.3 with client certificates only. The certificates that a chain may end in come from the keeper, and change
  * with its state; whoever has none of them does not get past the handshake.
  */
-import type { Socket } from 'node:net'
+import { constants } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { ClavigerError } from '../../protocol/api/errors.ts'
@@ -57,8 +57,10 @@ export interface GateOptions {
   argon2Memory?: number | undefined
   /** Lets agents in to hear what is wrong when the keystore is damaged. */
   authorities?: RememberedAuthorities
-  /** Makes addresses wait that were refused again and again. */
+  /** Counts who was refused, so that addresses that are refused again and again can be made to wait. */
   refusals?: Refusals
+  /** Whether a caller may come from an address; `undefined` on the serial line. Whoever may not is as good as unknown. */
+  mayComeFrom?(caller: Caller, address: string | undefined): boolean
   /** Newest snapshot of the health process; `null` while there is none. */
   health(): Record<string, unknown> | null
   /** Counters of the serial link; `null` where there is no serial line. */
@@ -74,6 +76,18 @@ declare module 'fastify' {
   }
 }
 
+/** How long anybody may take, ms; and how much they may say before they said what they want, bytes. */
+const LIMITS = {
+  handshakeTimeout: 10_000,
+  headersTimeout: 10_000,
+  /** How often the two above and below are looked at. */
+  connectionsCheckingInterval: 2000,
+  maxHeaderSize: 8192,
+}
+/** For a whole request, and between requests, ms. */
+const REQUEST_TIMEOUT = 30_000
+const KEEP_ALIVE_TIMEOUT = 72_000
+
 /** Builds the app; nothing listens yet. */
 export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
   const { keeper, identity } = options
@@ -83,13 +97,16 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
     minVersion: 'TLSv1.3' as const,
     requestCert: true,
     rejectUnauthorized: true,
+    // Without tickets of its own making OpenSSL can resume no session: each connection shows its certificate anew.
+    secureOptions: constants.SSL_OP_NO_TICKET,
   }
   const trust = new Trust(options.authorities)
   const stateOf = (namespace: string) => trust.stateOf(namespace)
   const app = Fastify({
-    https: tls,
+    https: { ...tls, ...LIMITS },
     bodyLimit: MAX_BODY,
-    requestTimeout: 30_000,
+    requestTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     // What fails before there is a route, or a request, gets a problem document too.
@@ -113,9 +130,6 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
     else if (socket.remoteAddress === undefined) socket.on('data', () => {})
   })
 
-  app.server.prependListener('connection', (socket: Socket) => {
-    if (options.refusals?.mayConnect(socket.remoteAddress) === false) socket.destroy()
-  })
   app.server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
     if (isRefusal(error)) options.refusals?.refused(socket.remoteAddress)
   })
@@ -138,8 +152,11 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
       },
       onRequest: async request => {
         if (trust.publicState === null) throw new ClavigerError('keeper-unavailable')
-        const caller = callers.of(request.raw.socket)
+        const { socket } = request.raw
+        const caller = callers.of(socket)
         const state = caller ? stateOf(caller.namespace) : null
+        if (caller && options.mayComeFrom?.(caller, socket.remoteAddress) === false)
+          throw new ClavigerError('unknown-agent')
         // To somebody of a namespace that is not here, it is as if the device did not know them.
         if (!caller || state === null) throw new ClavigerError('unknown-agent')
         const refusal = admit(name, certifiedStanding(caller, state), state)

@@ -1,14 +1,19 @@
 /** The gate process: HTTPS on the LAN, the same app on the serial line, the keeper behind it. */
 import { once } from 'node:events'
+import { networkInterfaces } from 'node:os'
 import { parseArgs } from 'node:util'
 import { toBase64url } from '../../protocol/bytes.ts'
 import { SnapshotReader } from '../health/feed.ts'
 import { KeeperClient } from '../keeper/rpc/client.ts'
+import { readNetworkConfig } from '../network/config.ts'
+import { lanAddresses } from '../network/lan.ts'
 import { readProvision } from '../provision.ts'
 import { VERSION } from '../version.ts'
 import { buildApp } from './app.ts'
 import { loadDeviceIdentity, RememberedAuthorities } from './identity.ts'
-import { listenOnLan } from './lan.ts'
+import { type LanListener, listenOnLan } from './lan.ts'
+import { resolveLanOption } from './lan-option.ts'
+import { mayComeFrom } from './lan-policy.ts'
 import { Refusals } from './refusals.ts'
 import { listenOnSerial, type SerialListener } from './serial.ts'
 
@@ -18,7 +23,9 @@ const { values } = parseArgs({
     keeper: { type: 'string' },
     health: { type: 'string' },
     provision: { type: 'string' },
-    /** `host:port`; may be missing on a dongle. */
+    /** `network.json`; missing on a dongle. */
+    network: { type: 'string' },
+    /** `host:port` instead, on a developer's machine. */
     lan: { type: 'string' },
     /** Path of a tty, or `unix:/path` of a stream socket; may be missing on a LAN box. */
     serial: { type: 'string' },
@@ -36,10 +43,14 @@ function fail(message: string): never {
 
 const { identity: identityDirectory, keeper: keeperPath, health: healthPath } = values
 if (!identityDirectory || !keeperPath || !healthPath) fail('--identity, --keeper and --health are needed')
-if (!values.lan && !values.serial) fail('--lan or --serial is needed')
+if (!values.network && !values.lan && !values.serial) fail('--network, --lan or --serial is needed')
+if (values.network && values.lan) fail('--network and --lan exclude each other')
 
 const card = values.provision
   ? await readProvision(values.provision).catch(error => fail(error.message))
+  : null
+const network = values.network
+  ? await readNetworkConfig(values.network).catch(error => fail(error.message))
   : null
 const keeper = new KeeperClient(keeperPath)
 const trusted = once(keeper, 'trust')
@@ -58,13 +69,26 @@ const app = await buildApp({
   version: VERSION,
   authorities,
   refusals,
+  mayComeFrom: (caller, address) => network === null || mayComeFrom(network.agents, caller, address),
   argon2Memory: values['argon2-memory'] ? Number(values['argon2-memory']) : undefined,
   health: () => health.newest(),
   linkCounters: () => serial?.counters() ?? null,
 })
-if (values.lan) {
-  const address = await listenOnLan(app, values.lan).catch(error => fail(error.message))
-  process.stdout.write(`lan ${address}\n`)
+let lan: LanListener | undefined
+if (network || values.lan) {
+  const place = network
+    ? { port: network.port, addresses: () => lanAddresses(network.interfaces, networkInterfaces()) }
+    : await resolveLanOption(values.lan!, networkInterfaces).catch(error => fail(error.message))
+  lan = await listenOnLan(app, {
+    ...place,
+    refusals,
+    onListening: url => process.stdout.write(`lan ${url}\n`),
+    onFailure: (address, { message }) => {
+      // The addresses of a device come and go; the one that a person typed is there or is not.
+      if (!network) fail(message)
+      process.stderr.write(`claviger-gate: ${address}: ${message}\n`)
+    },
+  })
 }
 if (values.serial) {
   serial = listenOnSerial(app, values.serial, toBase64url(identity.pin))
@@ -76,7 +100,7 @@ process.stdout.write('ready\n')
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.once(signal, async () => {
-    await serial?.close()
+    await Promise.all([serial?.close(), lan?.close()])
     keeper.close()
     health.close()
     await Promise.all([authorities.settled(), refusals.settled()])
