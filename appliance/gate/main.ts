@@ -3,12 +3,14 @@ import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
 import { parseArgs } from 'node:util'
 import { toBase64url } from '../../protocol/bytes.ts'
+import { deviceSerial } from '../../protocol/identity/device-serial.ts'
 import { SnapshotReader } from '../health/feed.ts'
 import { KeeperClient } from '../keeper/rpc/client.ts'
 import { readNetworkConfig } from '../network/config.ts'
 import { lanAddresses } from '../network/lan.ts'
 import { readProvision } from '../provision.ts'
 import { VERSION } from '../version.ts'
+import { startAnnouncing } from './announce.ts'
 import { buildApp } from './app.ts'
 import { loadDeviceIdentity, RememberedAuthorities } from './identity.ts'
 import { type LanListener, listenOnLan } from './lan.ts'
@@ -40,6 +42,9 @@ function fail(message: string): never {
   process.stderr.write(`claviger-gate: ${message}\n`)
   process.exit(1)
 }
+
+const journal = (address: string, { message }: Error) =>
+  process.stderr.write(`claviger-gate: ${address}: ${message}\n`)
 
 const { identity: identityDirectory, keeper: keeperPath, health: healthPath } = values
 if (!identityDirectory || !keeperPath || !healthPath) fail('--identity, --keeper and --health are needed')
@@ -83,13 +88,18 @@ if (network || values.lan) {
     ...place,
     refusals,
     onListening: url => process.stdout.write(`lan ${url}\n`),
-    onFailure: (address, { message }) => {
-      // The addresses of a device come and go; the one that a person typed is there or is not.
-      if (!network) fail(message)
-      process.stderr.write(`claviger-gate: ${address}: ${message}\n`)
-    },
+    // The addresses of a device come and go; the one that a person typed is there or is not.
+    onFailure: network ? journal : (_address, { message }) => fail(message),
   })
 }
+const announcement = network?.announce
+  ? startAnnouncing({
+      port: network.port,
+      serial: deviceSerial(identity.pin),
+      interfaces: network.interfaces.map(({ name }) => name),
+      onFailure: error => journal('mDNS', error),
+    })
+  : undefined
 if (values.serial) {
   serial = listenOnSerial(app, values.serial, toBase64url(identity.pin))
   process.stdout.write(`serial ${values.serial}\n`)
@@ -100,7 +110,7 @@ process.stdout.write('ready\n')
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.once(signal, async () => {
-    await Promise.all([serial?.close(), lan?.close()])
+    await Promise.all([serial?.close(), lan?.close(), announcement?.stop()])
     keeper.close()
     health.close()
     await Promise.all([authorities.settled(), refusals.settled()])
