@@ -1,0 +1,215 @@
+/**
+ * Port lists as serialport 13 gives them on the three systems, with other devices in between. Their shapes are those of its
+ * sources (linux-list, serialport_win.cpp, darwin_list.cpp); only Linux was also seen on a real machine.
+ */
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import type { ListedPort } from '../../host-agent/client/usb/ports.ts'
+
+/** Serial numbers of two dongles. */
+export const ONE = '0a1b2c3d4e5f6071'
+export const TWO = 'fedcba9876543210'
+
+/** Ids as the test dongle has them. */
+export const IDS = { vendorId: 0x1209, productId: 0x0001 }
+
+const nothing = {
+  manufacturer: undefined,
+  serialNumber: undefined,
+  pnpId: undefined,
+  locationId: undefined,
+  vendorId: undefined,
+  productId: undefined,
+}
+
+/** `udevadm info -e`, read by serialport. */
+export const LINUX: readonly ListedPort[] = [
+  { ...nothing, path: '/dev/ttyS0' },
+  { ...nothing, path: '/dev/ttyS1' },
+  {
+    path: '/dev/ttyACM0',
+    manufacturer: 'Arduino (www.arduino.cc)',
+    serialNumber: '75735303231351E0A1B2',
+    pnpId: 'usb-Arduino__www.arduino.cc__0043_75735303231351E0A1B2-if00',
+    locationId: undefined,
+    vendorId: '2341',
+    productId: '0043',
+  },
+  {
+    path: '/dev/ttyACM10',
+    manufacturer: 'Claviger',
+    serialNumber: TWO,
+    pnpId: `usb-Claviger_Claviger_key_${TWO}-if00`,
+    locationId: undefined,
+    vendorId: '1209',
+    productId: '0001',
+  },
+  {
+    path: '/dev/ttyACM2',
+    manufacturer: 'Claviger',
+    serialNumber: ONE,
+    pnpId: `usb-Claviger_Claviger_key_${ONE}-if00`,
+    locationId: undefined,
+    vendorId: '1209',
+    productId: '0001',
+  },
+  {
+    // same vendor, another of its many products
+    path: '/dev/ttyACM3',
+    manufacturer: 'InterBiometrics',
+    serialNumber: undefined,
+    pnpId: 'usb-InterBiometrics_Hub-if02',
+    locationId: undefined,
+    vendorId: '1209',
+    productId: '1001',
+  },
+  {
+    path: '/dev/ttyUSB0',
+    manufacturer: 'Sierra Wireless, Incorporated',
+    serialNumber: undefined,
+    pnpId: 'usb-Sierra_Wireless__Incorporated_EM7455-if03-port0',
+    locationId: undefined,
+    vendorId: '1199',
+    productId: '9079',
+  },
+]
+
+/** SetupDi and the registry: large digits; the second dongle behind a hub, as a function of a composite device. */
+export const WINDOWS: readonly (ListedPort & { friendlyName?: string })[] = [
+  {
+    path: 'COM1',
+    manufacturer: '(Standard port types)',
+    pnpId: 'ACPI\\PNP0501\\1',
+    locationId: undefined,
+    friendlyName: 'Communications Port (COM1)',
+    vendorId: undefined,
+    productId: undefined,
+    serialNumber: undefined,
+  },
+  {
+    path: 'COM10',
+    manufacturer: 'Microsoft',
+    serialNumber: ONE.toUpperCase(),
+    pnpId: `USB\\VID_1209&PID_0001\\${ONE.toUpperCase()}`,
+    locationId: 'Port_#0002.Hub_#0001',
+    friendlyName: 'USB Serial Device (COM10)',
+    vendorId: '1209',
+    productId: '0001',
+  },
+  {
+    path: 'COM3',
+    manufacturer: 'FTDI',
+    serialNumber: 'A50285BI',
+    pnpId: 'FTDIBUS\\VID_0403+PID_6001+A50285BIA\\0000',
+    locationId: undefined,
+    friendlyName: 'USB Serial Port (COM3)',
+    vendorId: '0403',
+    productId: '6001',
+  },
+  {
+    path: 'COM7',
+    manufacturer: 'Microsoft',
+    serialNumber: '7&2a7c3f41&0&0000',
+    pnpId: 'USB\\VID_1209&PID_0001&MI_00\\7&2A7C3F41&0&0000',
+    locationId: '0000.0014.0000.002.004.000.000.000.000',
+    friendlyName: 'USB Serial Device (COM7)',
+    vendorId: '1209',
+    productId: '0001',
+  },
+]
+
+/** IOKit: the listening side of each terminal. */
+export const MACOS: readonly ListedPort[] = [
+  { ...nothing, path: '/dev/tty.Bluetooth-Incoming-Port' },
+  { ...nothing, path: '/dev/tty.debug-console' },
+  {
+    path: '/dev/tty.usbmodem1101',
+    manufacturer: 'Claviger',
+    serialNumber: ONE,
+    pnpId: undefined,
+    locationId: '01100000',
+    vendorId: '1209',
+    productId: '0001',
+  },
+  {
+    path: '/dev/tty.usbmodem14201',
+    manufacturer: 'Arduino (www.arduino.cc)',
+    serialNumber: '75735303231351E0A1B2',
+    pnpId: undefined,
+    locationId: '14200000',
+    vendorId: '2341',
+    productId: '0043',
+  },
+  {
+    path: '/dev/tty.usbserial-A50285BI',
+    manufacturer: 'FTDI',
+    serialNumber: 'A50285BI',
+    pnpId: undefined,
+    locationId: '14300000',
+    vendorId: '0403',
+    productId: '6001',
+  },
+]
+
+/** A USB device with one terminal, as the kernel shows it. */
+export interface SysfsDevice {
+  /** `ttyACM0`; for an adapter (`ttyUSB0`) there is one more directory between. */
+  terminal: string
+  /** `1-2.4`. */
+  place: string
+  idVendor: string
+  idProduct: string
+  serial?: string
+  manufacturer?: string
+}
+
+export const SYSFS: readonly SysfsDevice[] = [
+  {
+    terminal: 'ttyACM2',
+    place: '1-2.4',
+    idVendor: '1209',
+    idProduct: '0001',
+    serial: ONE,
+    manufacturer: 'Claviger',
+  },
+  { terminal: 'ttyACM10', place: '3-1', idVendor: '1209', idProduct: '0001', serial: TWO },
+  { terminal: 'ttyACM0', place: '1-1', idVendor: '2341', idProduct: '0043', serial: '75735303231351E0A1B2' },
+  {
+    terminal: 'ttyUSB0',
+    place: '1-2.3',
+    idVendor: '1199',
+    idProduct: '9079',
+    manufacturer: 'Sierra Wireless, Incorporated',
+  },
+]
+
+/** Lays a tree as it is under `/sys`, links and all. A root hub has ids too, and must not lend them to what is on it. */
+export function laySysfs(root: string, devices: readonly SysfsDevice[] = SYSFS): void {
+  const write = (path: string, text: string) => {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, `${text}\n`)
+  }
+  const link = (path: string, target: string) => {
+    mkdirSync(dirname(path), { recursive: true })
+    symlinkSync(relative(dirname(path), target), path)
+  }
+  mkdirSync(join(root, 'class/tty'), { recursive: true })
+  for (const name of ['console', 'tty0', 'ttyS0', 'ptmx'])
+    mkdirSync(join(root, 'devices/virtual/tty', name), { recursive: true })
+  link(join(root, 'class/tty/console'), join(root, 'devices/virtual/tty/console'))
+  for (const { terminal, place, ...attributes } of devices) {
+    const hub = join(root, `devices/pci0000:00/0000:00:14.0/usb${place[0]}`)
+    write(join(hub, 'idVendor'), '1d6b')
+    write(join(hub, 'idProduct'), '0002')
+    write(join(hub, 'serial'), '0000:00:14.0')
+    const device = join(hub, place)
+    for (const [name, value] of Object.entries(attributes)) write(join(device, name), value)
+    const usbInterface = join(device, `${place}:1.0`)
+    write(join(usbInterface, 'bInterfaceNumber'), '00')
+    const holder = terminal.startsWith('ttyUSB') ? join(usbInterface, terminal) : usbInterface
+    const tty = join(holder, 'tty', terminal)
+    mkdirSync(tty, { recursive: true })
+    link(join(tty, 'device'), holder)
+    link(join(root, 'class/tty', terminal), tty)
+  }
+}
