@@ -3,7 +3,7 @@ import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { look, perform } from './configfs.ts'
 import { type Description, gadgetItems, PORT_NUMBER } from './description.ts'
-import { bind, setUp, takeDown } from './steps.ts'
+import { bind, setUp, takeDown, unbind } from './steps.ts'
 
 /** Where the kernel is. */
 export interface Places {
@@ -62,7 +62,7 @@ export async function up(description: Description, options: SetUpOptions): Promi
   const items = gadgetItems(description)
   const steps = setUp(items, await look(gadget, items))
   for (const step of steps) await perform(gadget, step)
-  const terminal = `/dev/ttyGS${(await readFile(join(gadget, PORT_NUMBER), 'utf8')).trim()}`
+  const terminal = await terminalOf(gadget)
   const binding = bind(controller, await look(gadget, items))
   // The terminal starts by echoing what it gets, and the host sends as soon as it sees the device.
   if (binding.length > 0) await makeRaw(terminal)
@@ -70,17 +70,48 @@ export async function up(description: Description, options: SetUpOptions): Promi
   return { controller, terminal, changed: steps.length + binding.length > 0 }
 }
 
+/** What taking down needs. */
+export interface DownOptions {
+  readonly places: Places
+  /** Who has a terminal open, as a person reads it. */
+  holders(terminal: string): Promise<string[]>
+  /** Waits. @param ms */
+  sleep(ms: number): Promise<unknown>
+}
+
+/** How long the gate may take to close a terminal that hung up, ms. */
+const CLOSE_MS = 5_000
+const LOOK_EVERY = 50
+
 /**
- * Takes the gadget away. What still has its terminal open is told by a hang-up and has to close it: the kernel waits.
+ * Takes the gadget away.
  *
  * @returns whether there was one
+ * @throws GadgetError when a program keeps the terminal open: the kernel would wait for it, deaf to every signal
  */
-export async function down(places: Places): Promise<boolean> {
+export async function down({ places, holders, sleep }: DownOptions): Promise<boolean> {
   const gadget = join(places.gadgets, NAME)
   const items = gadgetItems({ ids: { vendorId: 0, productId: 0 }, serialNumber: '', version: '' })
-  const steps = takeDown({ items, found: await look(gadget, items) })
+  const found = await look(gadget, items)
+  for (const step of unbind(found)) await perform(gadget, step)
+  const terminal = await terminalOf(gadget).catch(() => null)
+  for (let waited = 0; terminal !== null; waited += LOOK_EVERY) {
+    const who = await holders(terminal)
+    if (who.length === 0) break
+    if (waited >= CLOSE_MS)
+      throw new GadgetError(
+        `${terminal} is open in ${who.join(', ')}`,
+        'the host sees no device any more; end that first',
+      )
+    await sleep(LOOK_EVERY)
+  }
+  const steps = takeDown(items, found)
   for (const step of steps) await perform(gadget, step)
   return steps.length > 0
+}
+
+async function terminalOf(gadget: string): Promise<string> {
+  return `/dev/ttyGS${(await readFile(join(gadget, PORT_NUMBER), 'utf8')).trim()}`
 }
 
 const HINT_CONFIGFS = 'load the module libcomposite, and mount configfs at /sys/kernel/config'

@@ -14,6 +14,7 @@ import { deviceSerial } from '../../protocol/identity/device-serial.ts'
 import { formatUsbIds, parseUsbIds, TEST_USB_IDS } from '../../protocol/link/usb-identity.ts'
 import { VERSION } from '../version.ts'
 import { down, GadgetError, KERNEL, up } from './gadget.ts'
+import { holdersOf } from './holders.ts'
 import { makeRaw } from './raw.ts'
 
 const USAGE = `claviger-gadget up --identity DIR [--ids vvvv:pppp] [--udc NAME]
@@ -51,7 +52,12 @@ const [verb, ...rest] = positionals
 if ((verb !== 'up' && verb !== 'down') || rest.length > 0) usage('say up or down')
 try {
   if (verb === 'up') await goUp()
-  else say((await down(KERNEL)) ? 'the gadget is gone' : 'there was no gadget')
+  else
+    say(
+      (await down({ places: KERNEL, holders: holdersOf, sleep }))
+        ? 'the gadget is gone'
+        : 'there was no gadget',
+    )
 } catch (error) {
   const { message, hint = null, code } = error as Error & { hint?: string; code?: string }
   process.stderr.write(`claviger-gadget: ${message}\n`)

@@ -44,20 +44,20 @@ export function bind(controller: string, found: Found): Step[] {
   return [...unbind(found), { do: 'write', path: CONTROLLER, value: controller }]
 }
 
-/** The steps that leave nothing. Directories that the kernel makes by itself go with the one that holds them. */
-export function takeDown({ items, found }: { items: readonly Item[]; found: Found }): Step[] {
-  const steps = items.toReversed().flatMap(({ kind, path }): Step[] => {
+/** The steps that remove an unbound gadget. Directories that the kernel makes by itself go with the one that holds them. */
+export function takeDown(items: readonly Item[], found: Found): Step[] {
+  return items.toReversed().flatMap(({ kind, path }): Step[] => {
     if (kind === 'link' && found.links.has(path)) return [{ do: 'unlink', path }]
     return kind === 'directory' && found.directories.has(path) ? [{ do: 'remove', path }] : []
   })
-  return [...unbind(found), ...steps]
+}
+
+/** The steps that hide the gadget from the host, and hang up its terminal. */
+export function unbind(found: Found): Step[] {
+  return boundTo(found) === '' ? [] : [{ do: 'write', path: CONTROLLER, value: '' }]
 }
 
 /** Name of the controller, empty when there is none. */
 export function boundTo(found: Found): string {
   return found.attributes.get(CONTROLLER) ?? ''
-}
-
-function unbind(found: Found): Step[] {
-  return boundTo(found) === '' ? [] : [{ do: 'write', path: CONTROLLER, value: '' }]
 }

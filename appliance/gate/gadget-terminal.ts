@@ -106,10 +106,17 @@ export async function openTerminal(path: string): Promise<OpenPort> {
   }
 }
 
+/** A controller keeps the state of the last gadget when that is unbound, but no longer names its function. */
 async function anyConfigured(): Promise<boolean> {
   const controllers = await readdir(CONTROLLERS).catch(() => [])
-  const states = await Promise.all(
-    controllers.map(name => readFile(`${CONTROLLERS}/${name}/state`, 'latin1').catch(() => '')),
+  const told = await Promise.all(
+    controllers.map(name =>
+      Promise.all(
+        ['state', 'function'].map(file =>
+          readFile(`${CONTROLLERS}/${name}/${file}`, 'latin1').catch(() => ''),
+        ),
+      ),
+    ),
   )
-  return states.some(state => state.trim() === 'configured')
+  return told.some(([state, bound]) => state?.trim() === 'configured' && bound?.trim() !== '')
 }
