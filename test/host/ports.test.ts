@@ -12,7 +12,8 @@ import {
 import { type ListedPort, listDongles, serialOf } from '../../host-agent/client/usb/ports.ts'
 import { plainText } from '../../host-agent/client/usb/text.ts'
 import { formatUsbIds } from '../../protocol/link/usb-identity.ts'
-import { IDS, LINUX, laySysfs, MACOS, ONE, TWO, WINDOWS } from './recorded.ts'
+import { IDS, LINUX, MACOS, ONE, TWO, WINDOWS } from './recorded.ts'
+import { DEVICES, Sysfs } from './sysfs.ts'
 
 /** As a system that has no sysfs, or none here. */
 const on = (platform: NodeJS.Platform, list: readonly ListedPort[], fingerprints = DEFAULT_FINGERPRINTS) =>
@@ -64,7 +65,7 @@ t.test('When macOS lists its ports, then the side that does not wait for a carri
 
 t.test('When Linux shows its devices in sysfs, then no list is asked for, and hubs lend no ids', async t => {
   const root = t.testdir({})
-  laySysfs(root)
+  const sysfs = new Sysfs(root, DEVICES)
   const sources = { platform: 'linux' as const, sysfs: root, list: () => Promise.reject(new Error('asked')) }
   t.strictSame(await listDongles(DEFAULT_FINGERPRINTS, sources), [
     { path: '/dev/ttyACM2', serial: ONE, ids: IDS, manufacturer: 'Claviger', location: '1-2.4' },
@@ -75,7 +76,7 @@ t.test('When Linux shows its devices in sysfs, then no list is asked for, and hu
   t.strictSame(await listDongles([{ vendorId: 0x1d6b, productId: 0x0002 }], sources), [], 'no hub')
 
   // pulled out while it is read: the link is there, what it names is not
-  rmSync(join(root, 'devices/pci0000:00/0000:00:14.0/usb1/1-2.4'), { recursive: true })
+  rmSync(join(root, sysfs.pathOf(DEVICES[0]!)), { recursive: true })
   t.match(await listDongles(DEFAULT_FINGERPRINTS, sources), [{ serial: TWO }])
   // sysfs without terminals is an answer; a machine without sysfs asks, and is told what went wrong
   rmSync(join(root, 'class'), { recursive: true })

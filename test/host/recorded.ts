@@ -2,8 +2,6 @@
  * Port lists as serialport 13 gives them on the three systems, with other devices in between. Their shapes are those of its
  * sources (linux-list, serialport_win.cpp, darwin_list.cpp); only Linux was also seen on a real machine.
  */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
 import type { ListedPort } from '../../host-agent/client/usb/ports.ts'
 
 /** Serial numbers of two dongles. */
@@ -150,66 +148,3 @@ export const MACOS: readonly ListedPort[] = [
     productId: '6001',
   },
 ]
-
-/** A USB device with one terminal, as the kernel shows it. */
-export interface SysfsDevice {
-  /** `ttyACM0`; for an adapter (`ttyUSB0`) there is one more directory between. */
-  terminal: string
-  /** `1-2.4`. */
-  place: string
-  idVendor: string
-  idProduct: string
-  serial?: string
-  manufacturer?: string
-}
-
-export const SYSFS: readonly SysfsDevice[] = [
-  {
-    terminal: 'ttyACM2',
-    place: '1-2.4',
-    idVendor: '1209',
-    idProduct: '0001',
-    serial: ONE,
-    manufacturer: 'Claviger',
-  },
-  { terminal: 'ttyACM10', place: '3-1', idVendor: '1209', idProduct: '0001', serial: TWO },
-  { terminal: 'ttyACM0', place: '1-1', idVendor: '2341', idProduct: '0043', serial: '75735303231351E0A1B2' },
-  {
-    terminal: 'ttyUSB0',
-    place: '1-2.3',
-    idVendor: '1199',
-    idProduct: '9079',
-    manufacturer: 'Sierra Wireless, Incorporated',
-  },
-]
-
-/** Lays a tree as it is under `/sys`, links and all. A root hub has ids too, and must not lend them to what is on it. */
-export function laySysfs(root: string, devices: readonly SysfsDevice[] = SYSFS): void {
-  const write = (path: string, text: string) => {
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, `${text}\n`)
-  }
-  const link = (path: string, target: string) => {
-    mkdirSync(dirname(path), { recursive: true })
-    symlinkSync(relative(dirname(path), target), path)
-  }
-  mkdirSync(join(root, 'class/tty'), { recursive: true })
-  for (const name of ['console', 'tty0', 'ttyS0', 'ptmx'])
-    mkdirSync(join(root, 'devices/virtual/tty', name), { recursive: true })
-  link(join(root, 'class/tty/console'), join(root, 'devices/virtual/tty/console'))
-  for (const { terminal, place, ...attributes } of devices) {
-    const hub = join(root, `devices/pci0000:00/0000:00:14.0/usb${place[0]}`)
-    write(join(hub, 'idVendor'), '1d6b')
-    write(join(hub, 'idProduct'), '0002')
-    write(join(hub, 'serial'), '0000:00:14.0')
-    const device = join(hub, place)
-    for (const [name, value] of Object.entries(attributes)) write(join(device, name), value)
-    const usbInterface = join(device, `${place}:1.0`)
-    write(join(usbInterface, 'bInterfaceNumber'), '00')
-    const holder = terminal.startsWith('ttyUSB') ? join(usbInterface, terminal) : usbInterface
-    const tty = join(holder, 'tty', terminal)
-    mkdirSync(tty, { recursive: true })
-    link(join(tty, 'device'), holder)
-    link(join(root, 'class/tty', terminal), tty)
-  }
-}
