@@ -88,13 +88,7 @@ export async function openTerminal(path: string): Promise<OpenPort> {
   const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants
   const fd = await promisify(open)(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
   const options: SocketConstructorOpts & { writableHighWaterMark: number } = { writableHighWaterMark: 65_536 }
-  let stream: ReadStream
-  try {
-    stream = new ReadStream(fd, options)
-  } catch (error) {
-    await promisify(close)(fd)
-    throw error
-  }
+  const stream = await streamOf(fd, options)
   stream.on('error', () => {})
   return {
     stream,
@@ -103,6 +97,24 @@ export async function openTerminal(path: string): Promise<OpenPort> {
         if (stream.closed) resolve()
         else stream.once('close', () => resolve()).destroy()
       }),
+  }
+}
+
+/**
+ * Makes a stream of a terminal's descriptor. libuv opens the terminal once more for itself, so the descriptor is closed;
+ * where it cannot, it would write with blocking calls to a host that may not read, so there is no stream.
+ */
+async function streamOf(fd: number, options: SocketConstructorOpts): Promise<ReadStream> {
+  let isOurs = true
+  try {
+    const stream = new ReadStream(fd, options)
+    const { _handle } = stream as ReadStream & { _handle?: { fd?: number } }
+    isOurs = _handle?.fd !== fd
+    if (isOurs) return stream
+    stream.destroy()
+    throw new Error('the terminal cannot be opened a second time')
+  } finally {
+    if (isOurs) await promisify(close)(fd)
   }
 }
 

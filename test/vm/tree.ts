@@ -16,6 +16,8 @@ const UDEVADM = '/usr/bin/udevadm'
 const RULES = ['50-udev-default.rules', '60-serial.rules']
 const EMPTY = ['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'var', 'etc/udev/rules.d']
 /** Of a package nobody reads these at run time. */
+/** Needed by tap's command line only, and large. */
+const LEFT_OUT = /^node_modules\/(@tapjs\/(run|reporter)\b|@typescript\b|typescript\b|tshy\b)/
 const UNREAD =
   /(\.d\.[cm]?ts|\.map|\.md|\.[ch]pp|\.h|\.flow|\.markdown)$|\/(android|darwin|win32|linux-arm)[^/]*\/|musl/
 
@@ -49,7 +51,7 @@ export function guestTree({ busybox, modules }: Parts): Entry[] {
   for (const source of SOURCES) tree.copyAll(join(HOME, source), join(ROOT, source))
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   for (const path of packagesOf(ROOT, [...Object.keys(dependencies), 'tap']))
-    tree.copyAll(join(HOME, path), join(ROOT, path))
+    if (!LEFT_OUT.test(path)) tree.copyAll(join(HOME, path), join(ROOT, path))
   tree.shareLibraries()
   return tree.entries
 }

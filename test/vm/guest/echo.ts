@@ -1,0 +1,101 @@
+/** What the link costs over the gadget, against an echo of the same bytes over the same terminals. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import t from 'tap'
+import { loadDeviceIdentity } from '../../../appliance/gate/identity.ts'
+import { openSerialLine } from '../../../host-agent/client/serial-line.ts'
+import { Link } from '../../../protocol/link/link.ts'
+import { start } from '../../link/ends.ts'
+import { temporaryDirectory } from '../../support/appliance.ts'
+import { DEVICE, gadget, HOST, hostTerminal } from './cable.ts'
+import { figure, quantile, times } from './figures.ts'
+
+const MODES = ['raw', 'link'] as const
+const ROUNDS = 3
+const WARM_UP = 1024 * 1024
+const TOTAL = 4 * 1024 * 1024
+const CHUNK = 65_536
+const PING = 200
+const PINGS = 100
+
+/** Sends bytes and takes as many back. */
+class Reader {
+  readonly #stream: Duplex
+  #chunks: Buffer[] = []
+  #length = 0
+  #wake = () => {}
+
+  constructor(stream: Duplex) {
+    this.#stream = stream
+    stream.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      this.#length += chunk.length
+      this.#wake()
+    })
+  }
+
+  async echo(bytes: Buffer): Promise<Buffer> {
+    for (let at = 0; at < bytes.length; at += CHUNK)
+      if (!this.#stream.write(bytes.subarray(at, at + CHUNK)) && at + CHUNK < bytes.length)
+        await once(this.#stream, 'drain')
+    while (this.#length < bytes.length)
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    const back = Buffer.concat(this.#chunks)
+    this.#chunks = []
+    this.#length = 0
+    return back
+  }
+}
+
+await t.test('bytes over the gadget', async t => {
+  const directory = await temporaryDirectory()
+  t.teardown(directory.remove)
+  await loadDeviceIdentity(directory.path)
+  const { code, said } = await gadget('up', '--identity', directory.path)
+  t.equal(code, 0, said)
+  t.teardown(() => gadget('down'))
+  await hostTerminal()
+
+  const speeds: Record<string, number[]> = { raw: [], link: [] }
+  const waits: Record<string, number[]> = { raw: [], link: [] }
+  for (let round = 0; round < ROUNDS; round++)
+    for (const mode of MODES)
+      await t.test(`When every byte is echoed (${mode}), then it comes back as it went`, async t => {
+        const device = start(t, 'echo-end.ts', mode, DEVICE)
+        await once(device, 'message')
+        const { promise, resolve } = Promise.withResolvers<Duplex>()
+        const line = openSerialLine(HOST, { onPort: resolve, pause: 20 })
+        t.teardown(() => line.stop())
+        const port = await promise
+        let stream = port
+        if (mode === 'link') {
+          const link = new Link({ side: 'host', helloEvery: 100 })
+          link.attach(port)
+          await once(link, 'hello')
+          stream = link.open()
+        }
+        const reader = new Reader(stream)
+        const bytes = randomBytes(TOTAL)
+        // both ends are new processes, and an emulated processor takes its time to compile
+        await reader.echo(bytes.subarray(0, WARM_UP))
+        const started = performance.now()
+        t.ok((await reader.echo(bytes)).equals(bytes))
+        speeds[mode]!.push(TOTAL / 1e3 / (performance.now() - started))
+        for (let i = 0; i < PINGS; i++) {
+          const one = performance.now()
+          await reader.echo(bytes.subarray(0, PING))
+          waits[mode]!.push(performance.now() - one)
+        }
+      })
+  for (const mode of MODES) {
+    figure(t, `${mode}-throughput`, quantile(speeds[mode]!, 0.5), 'MB/s')
+    times(t, `${mode}-echo-${PING}`, waits[mode]!)
+  }
+  const share = quantile(speeds.link!, 0.5) / quantile(speeds.raw!, 0.5)
+  figure(t, 'link-throughput', share, 'ratio')
+  figure(t, 'link-echo', quantile(waits.link!, 0.5) / quantile(waits.raw!, 0.5), 'ratio')
+  t.ok(share >= 0.6, 'the link carries at least 0.6 of what the bare line does')
+})
