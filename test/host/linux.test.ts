@@ -117,6 +117,18 @@ t.test(
 )
 
 t.test(
+  'When a machine has no USB bus, then the package is not listened to, which would end the process',
+  { skip: needsRoot('unshare') },
+  async t => {
+    t.strictSame(onOwnMachine(t, 'without a bus'), [
+      { at: 'start', serials: [] },
+      { at: 'plugged', serials: [ONE] },
+      { at: 'stopped' },
+    ])
+  },
+)
+
+t.test(
   'When systemd reads the unit, then it finds no fault',
   { skip: missing('systemd-analyze') },
   async t => {

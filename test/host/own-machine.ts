@@ -6,7 +6,7 @@
  * what it is told by looking.
  */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SLOW_MS, watchUsb } from '../../host-agent/agent/hotplug.ts'
@@ -150,14 +150,12 @@ async function hotplug(): Promise<void> {
 
 /** As in a container: there are terminals, but no bus. */
 async function withoutBus(): Promise<void> {
-  const sysfs = new Sysfs('/sys')
-  rmSync('/sys/bus', { recursive: true })
+  const sysfs = new Sysfs('/sys', [dongle])
+  const link = join('/sys/class/tty', dongle.terminal)
+  for (const path of ['/sys/bus', link]) rmSync(path, { recursive: true })
   const { watching, heard } = await watch(holdingTimers)
   const plugged = heard()
-  mkdirSync('/sys/bus/usb/devices', { recursive: true })
-  sysfs.addDevice(dongle)
-  sysfs.addTerminal(dongle)
-  rmSync('/sys/bus', { recursive: true })
+  symlinkSync(join('/sys', sysfs.terminalOf(dongle)), link)
   say({ at: 'plugged', serials: await plugged })
   await watching.stop()
   say({ at: 'stopped' })
