@@ -4,7 +4,7 @@
  */
 import t, { type Test } from 'tap'
 import { APPLIANCE, type Captured, needNamespaces, PORT, TILL } from './namespaces.ts'
-import { ANSWERED, clientOn, firewallOf, load, operate, UNREACHABLE } from './operating.ts'
+import { ANSWERED, clientOn, firewallOf, load, operate, outcome, UNREACHABLE } from './operating.ts'
 
 t.setTimeout(120_000)
 
@@ -48,8 +48,8 @@ async function run(): Promise<void> {
     }
   }
   const heardOnLan = async (t: Test) => {
-    t.match(await till({ host: APPLIANCE }), ANSWERED, 'the till decrypts over IPv4')
-    t.match(await till({ host: `${link}%eth0` }), ANSWERED, 'and over IPv6')
+    t.same(outcome(await till({ host: APPLIANCE })), ANSWERED, 'the till decrypts over IPv4')
+    t.same(outcome(await till({ host: `${link}%eth0` })), ANSWERED, 'and over IPv6')
   }
 
   t.test('When nothing stands, then there is a way from the outside and back', async t => {
@@ -63,11 +63,11 @@ async function run(): Promise<void> {
     await heardOnLan(t)
     const both = async () => {
       const [asked] = await Promise.all([asOneself(), spoofing()])
-      t.match(asked, UNREACHABLE)
+      t.same(outcome(asked), UNREACHABLE)
     }
     t.same(await during(both), NOTHING, 'as itself, and in the name of the till')
     t.same(
-      await during(() => hidden(async () => t.match(await asOneself(), UNREACHABLE))),
+      await during(() => hidden(async () => t.same(outcome(await asOneself()), UNREACHABLE))),
       NOTHING,
       'behind a gateway that hides it: the answer ends there',
     )
@@ -81,7 +81,7 @@ async function run(): Promise<void> {
   t.test('When only the service itself checks, then the outside gets no byte', async t => {
     load(operating)
     await heardOnLan(t)
-    const seen = await during(async () => t.match(await asOneself(), UNREACHABLE))
+    const seen = await during(async () => t.same(outcome(await asOneself()), UNREACHABLE))
     t.equal(seen.payload, 0)
     t.ok(seen.synAcks > 0 && seen.resets > 0, 'the kernel greets it, and the service hangs up')
     const stop = await shop.capture('till')
@@ -93,7 +93,7 @@ async function run(): Promise<void> {
   t.test(
     'When only the service itself checks, then it cannot tell who asks through a gateway on the LAN',
     async t => {
-      const seen = await during(() => hidden(async () => t.match(await asOneself(), ANSWERED)))
+      const seen = await during(() => hidden(async () => t.same(outcome(await asOneself()), ANSWERED)))
       t.ok(seen.payload > 0, 'the outside is answered: this is what the one hop is for')
     },
   )
@@ -101,7 +101,7 @@ async function run(): Promise<void> {
   t.test('When only the hops are limited, then no answer gets past a router or a gateway', async t => {
     load(operating, hops)
     await heardOnLan(t)
-    t.same(await during(() => hidden(async () => t.match(await asOneself(), UNREACHABLE))), NOTHING)
+    t.same(await during(() => hidden(async () => t.same(outcome(await asOneself()), UNREACHABLE))), NOTHING)
     // The service would refuse the next one by itself; this server would not.
     const { stop, ask } = await careless()
     t.equal(await ask('till'), 'welcome')
@@ -150,11 +150,11 @@ async function run(): Promise<void> {
       t.equal(made.length, 2, 'without it the kernel believes it')
       shop.sh('outside', made.map(address => `ping -6 -c 1 -W 2 ${address} || true`).join(';'))
       const seen = await during(async () => {
-        for (const address of made) t.match(await outside({ host: address }), UNREACHABLE)
+        for (const address of made) t.same(outcome(await outside({ host: address })), UNREACHABLE)
       })
       t.equal(seen.payload, 0)
       t.ok(seen.packets > 0, 'though there is a way')
-      t.match(await till({ host: made[0]! }), UNREACHABLE, 'nobody is served on such an address')
+      t.same(outcome(await till({ host: made[0]! })), UNREACHABLE, 'nobody is served on such an address')
       await heardOnLan(t)
     },
   )

@@ -82,6 +82,7 @@ export function load({ shop }: Operating, ...tables: string[]): void {
   shop.sh('appliance', 'nft -f -', ['flush ruleset', ...tables].join('\n'))
 }
 
-/** What a certificate's owner hears on the LAN. */
-export const ANSWERED: Partial<Asked> = { results: [JSON.stringify([{ value: VALUE }])], errors: [] }
-export const UNREACHABLE: Partial<Asked> = { results: [], errors: ['unreachable'] }
+/** What came of it, without how long it took. */
+export const outcome = ({ results, errors }: Asked): Omit<Asked, 'latencies'> => ({ results, errors })
+export const ANSWERED = { results: [JSON.stringify([{ value: VALUE }])], errors: [] }
+export const UNREACHABLE = { results: [], errors: ['unreachable'] }
