@@ -131,6 +131,6 @@ async function heldByAnother(path: string, cause: Error): Promise<ConnectionErro
   const names = holders.map(({ pid, command }) => `${command} (process ${pid})`).join(' and ')
   return new ConnectionError('unreachable', `${path} is held by ${names || 'another program'}`, {
     cause,
-    hint: 'end that program, or start claviger agent, through which several programs share one device',
+    hint: 'end that program; several programs share a device only through claviger agent',
   })
 }

@@ -105,10 +105,11 @@ async function invite(
   return 0
 }
 
-/** A port of this machine says nothing to another one; the serial number of the dongle does. */
+/** A port of this machine may be another one elsewhere; the serial number of the dongle says more. */
 function elsewhere({ addresses, device }: Profile): string[] {
   const dongle = `usb:${deviceSerial(fromBase64url(device)!)}`
-  return addresses.map(address => (address.startsWith('serial:') ? dongle : address))
+  const isLocal = addresses.some(address => address.startsWith('serial:'))
+  return isLocal ? [dongle, ...addresses] : addresses
 }
 
 async function revoke(
