@@ -1,8 +1,13 @@
-/** The floor of a request: a bare `node:https` server with client certificates that answers as many bytes as it is told. */
+/**
+ * The floor of a request: a bare `node:https` server with client certificates that answers as many bytes as it is told, on
+ * a port of its own or on a serial line.
+ */
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { openSerialLine } from '../../appliance/gate/serial-line.ts'
+import { Link } from '../../protocol/link/link.ts'
 
-process.once('message', ({ key, cert, ca, answer }: Record<string, string>) => {
+process.once('message', ({ key, cert, ca, answer, serial }: Record<string, string>) => {
   const options = {
     key,
     cert,
@@ -18,6 +23,17 @@ process.once('message', ({ key, cert, ca, answer }: Record<string, string>) => {
       response.end(answer)
     })
   })
+  if (serial !== undefined) {
+    const link = new Link({ side: 'device' })
+    link.on('session', session => server.emit('connection', session))
+    openSerialLine(serial, {
+      onPort: port => {
+        link.attach(port)
+        process.send?.('ready')
+      },
+    })
+    return
+  }
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
 })
 process.once('disconnect', () => process.exit(0))
