@@ -3,6 +3,7 @@
  * the user's programs. What those carry is TLS of their own, which the agent cannot read.
  */
 import type { Duplex } from 'node:stream'
+import { type FoundDevice, lanAddresses } from '../client/announcement.ts'
 import { ConnectionError } from '../client/errors.ts'
 import type { AgentDevice } from '../client/tunnel.ts'
 import type { DonglePort } from '../client/usb/ports.ts'
@@ -13,6 +14,8 @@ import { watchClock } from './suspend.ts'
 /** How often a silent dongle is asked whether it is still there, and how long it may take to answer, ms. */
 const CHECK_EVERY_MS = 15_000
 const CHECK_MS = 3000
+/** Anybody can announce anything. */
+const MOST_ANNOUNCED = 256
 
 /** What an agent is given. */
 export interface AgentOptions extends AttendantOptions {
@@ -20,6 +23,8 @@ export interface AgentOptions extends AttendantOptions {
   ports: readonly string[]
   /** Starts to watch USB; calls back with all dongles' ports at each change. */
   watch(onChange: (ports: DonglePort[]) => void): { stop(): Promise<void>; refresh(): void }
+  /** Looks for devices on the LAN until `signal` fires, where that is wanted. */
+  browse?(onFound: (device: FoundDevice) => void, signal: AbortSignal): Promise<unknown>
 }
 
 /** Where a program wants to go; nothing named stands for the only device there is. */
@@ -36,6 +41,9 @@ export class HostAgent {
   readonly #watching: { stop(): Promise<void>; refresh(): void }
   readonly #clock: { stop(): void }
   readonly #checks: NodeJS.Timeout
+  /** What announced itself on the LAN, by address. */
+  readonly #announced = new Map<string, AgentDevice>()
+  readonly #browsing = new AbortController()
   #stopped = false
 
   constructor(options: AgentOptions) {
@@ -48,13 +56,17 @@ export class HostAgent {
       this.#watching.refresh()
       void this.#checkAll()
     })
+    void options
+      .browse?.(device => this.#found(device), this.#browsing.signal)
+      .catch((error: Error) => options.tell(`the LAN cannot be looked at: ${error.message}`))
     this.#checks = setInterval(() => void this.#checkAll(), CHECK_EVERY_MS)
   }
 
   /** What it sees, in the order of the ports. */
-  list(): Promise<AgentDevice[]> {
+  async list(): Promise<AgentDevice[]> {
     const dongles = [...this.#dongles.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
-    return Promise.all(dongles.map(dongle => dongle.describe()))
+    const held = await Promise.all(dongles.map(dongle => dongle.describe()))
+    return [...held, ...this.#announced.values()]
   }
 
   /** A fresh byte stream to a device. @throws ConnectionError `unreachable`, `device-mismatch` */
@@ -88,6 +100,7 @@ export class HostAgent {
     this.#stopped = true
     clearInterval(this.#checks)
     this.#clock.stop()
+    this.#browsing.abort()
     this.#attendant.stop()
     await Promise.all([this.#watching.stop(), ...[...this.#dongles.values()].map(dongle => dongle.close())])
     this.#dongles.clear()
@@ -128,6 +141,21 @@ export class HostAgent {
       if (this.#dongles.has(path)) continue
       tell(`${path}: plugged in, serial number ${serial ?? 'unknown'}`)
       this.#add(path, serial)
+    }
+  }
+
+  /** Nothing of what is announced is proved; programs try it and check the device's key. */
+  #found(device: FoundDevice): void {
+    for (const path of lanAddresses(device.serial, [device])) {
+      if (this.#announced.has(path) || this.#announced.size >= MOST_ANNOUNCED) continue
+      this.#announced.set(path, {
+        path,
+        serial: device.serial,
+        state: null,
+        enrolments: [],
+        proved: null,
+      })
+      this.#options.tell(`${path}: a device announces itself as ${device.serial}`)
     }
   }
 

@@ -21,7 +21,7 @@ export type TunnelRequest = { do: 'list' } | { do: 'open'; serial?: string; path
 
 /** A device that the agent sees, as it tells programs of this user. */
 export interface AgentDevice {
-  /** Its port on this machine. */
+  /** Its port on this machine; `https://…` for one that announced itself on the LAN. */
   path: string
   /** Serial number of the device; `null` before it said anything. */
   serial: string | null

@@ -3,6 +3,7 @@ import { formatUsbIds, parseUsbIds, type UsbIds } from '../../../protocol/link/u
 import { HostAgent } from '../../agent/agent.ts'
 import { watchUsb } from '../../agent/hotplug.ts'
 import { serveTunnel } from '../../agent/tunnel-server.ts'
+import type { FoundDevice } from '../../client/announcement.ts'
 import { profileDirectory } from '../../client/profile.ts'
 import { readSettings } from '../../client/settings.ts'
 import { agentSocket } from '../../client/tunnel.ts'
@@ -47,6 +48,7 @@ Runs until it is ended. With the systemd unit that comes with claviger it starts
       directory,
       ports,
       watch: onChange => watchUsb({ fingerprints, onChange }),
+      ...(settings.browse ? { browse: browseUntil } : {}),
       tell: line => terminal.print(line),
       ...(asks ? { askPin: askOn(surroundings) } : {}),
     })
@@ -61,6 +63,11 @@ function readIds(text: string): UsbIds {
   const ids = parseUsbIds(text)
   if (ids) return ids
   throw new UsageError(`${text} is not a USB vendor and product`, 'write four digits each, as in 1209:0001')
+}
+
+async function browseUntil(onFound: (device: FoundDevice) => void, signal: AbortSignal): Promise<unknown> {
+  const { browse } = await import('../../client/discovery.ts')
+  return browse({ onFound, signal })
 }
 
 function askOn({ terminal }: Surroundings) {
