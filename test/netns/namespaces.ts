@@ -24,7 +24,6 @@ export const OUTSIDE = '198.51.100.9'
 export const PORT = 8443
 
 const HELPER = fileURLToPath(new URL('./packets.py', import.meta.url))
-const CLIENT = fileURLToPath(new URL('./client-end.ts', import.meta.url))
 const PYTHON = process.env.CLAVIGER_PYTHON ?? 'python3'
 
 /** @returns why there can be no namespaces here, or `''` */
@@ -147,9 +146,9 @@ export class Shop {
     }
   }
 
-  /** A program with the client library on a machine: one command a line, one answer a line. */
-  client<Command, Answer>(machine: Machine): (command: Command) => Promise<Answer> {
-    const child = this.spawn(machine, ...bareNode(CLIENT))
+  /** A program of ours on a machine (`client-end.ts`, `attack-end.ts`): one command a line, one answer a line. */
+  end<Command, Answer>(machine: Machine, script: string): (command: Command) => Promise<Answer> {
+    const child = this.spawn(machine, ...bareNode(fileURLToPath(new URL(script, import.meta.url))))
     const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
     let turn: Promise<unknown> = Promise.resolve()
     return command => {

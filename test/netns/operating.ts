@@ -32,6 +32,7 @@ export async function operate(
   t: Test,
   name: string,
   config: object = { interfaces: [{ name: 'eth0' }] },
+  freeRefusals = 20,
 ): Promise<Operating> {
   const shop = Shop.build(t, name)
   const directory = await temporaryDirectory()
@@ -42,6 +43,7 @@ export async function operate(
   const card = await flashCard(directory.path, '')
   const processes = await startProcesses(directory.path, {
     network,
+    freeRefusals,
     netns: shop.name('appliance'),
     serial: `unix:${line}`,
     host: `serial:unix:${line}`,
@@ -63,7 +65,7 @@ export function clientOn(
   { shop, till, body }: Operating,
   machine: 'till' | 'outside',
 ): (asking: Asking) => Promise<Asked> {
-  const send = shop.client<Ask, Asked>(machine)
+  const send = shop.end<Ask, Asked>(machine, './client-end.ts')
   return asking => send({ profile: till, body, ...asking })
 }
 

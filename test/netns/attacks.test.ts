@@ -1,0 +1,92 @@
+/**
+ * One machine on the LAN attacks while an enrolled till works: the till hardly notices, and nothing is left of it afterwards. The
+ * packet filter is off, so that the service's own limits stand alone. docs/lan.md, "Limits".
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import type { Attack, Attacked } from './attack-end.ts'
+import { APPLIANCE, needNamespaces } from './namespaces.ts'
+import { ANSWERED, clientOn, operate, outcome } from './operating.ts'
+
+t.setTimeout(180_000)
+
+const LASTS = 4500
+const EVERY = 10
+/** Neighbours of the whole machine make noise too: what holds in one round of these holds. */
+const ROUNDS = 3
+
+const ATTACKS: [name: string, attack: Pick<Attack, 'kind' | 'at' | 'rate'>][] = [
+  ['10,000 connections', { kind: 'knocking', at: 500, rate: 10_000 / (LASTS / 1000) }],
+  ['slow-loris with 1,000 sockets', { kind: 'loris', at: 1000, rate: 1000 }],
+  ['1,000 half-open handshakes', { kind: 'halfOpen', at: 1000, rate: 1000 }],
+  ['what is no handshake', { kind: 'noise', at: 100, rate: 1000 }],
+  ['handshakes of nobody', { kind: 'nobody', at: 100, rate: 1000 }],
+  ['heads of 256 KiB, with a stolen certificate', { kind: 'largeHead', at: 100, rate: 1000 }],
+  ['heads that never end, with a stolen certificate', { kind: 'slowHead', at: 1000, rate: 1000 }],
+  ['second handshakes, with a stolen certificate', { kind: 'again', at: 100, rate: 1000 }],
+]
+
+if (needNamespaces(t)) await run()
+
+async function run(): Promise<void> {
+  const operating = await operate(t, 'att')
+  const { shop, processes, till: profile } = operating
+  const till = clientOn(operating, 'till')
+  const coming = clientOn(operating, 'till')
+  const attacker = shop.end<Attack, Attacked>('router', './attack-end.ts')
+  const gate = processes.pidOf('gate')
+  const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${gate}/status`, 'utf8'))![1]) / 1024
+  const descriptors = () => readdirSync(`/proc/${gate}/fd`).length
+
+  const working = async (lasts: number) => {
+    const asked = await till({ host: APPLIANCE, every: EVERY, times: lasts / EVERY })
+    return { asked, p99: quantile(asked.latencies, 0.99), p50: quantile(asked.latencies, 0.5) }
+  }
+  await working(3000)
+  const quiet = await working(LASTS)
+  const usual = { memory: memory(), descriptors: descriptors() }
+  t.comment(`quiet: p50 ${ms(quiet.p50)}, p99 ${ms(quiet.p99)}, ${usual.memory.toFixed(0)} MiB`)
+
+  for (const [i, [name, attack]] of ATTACKS.entries())
+    t.test(`When there are ${name}, then the till works as ever`, async t => {
+      // Each from an address of its own: the one before has to wait by now.
+      const from = `192.168.77.${100 + i}`
+      shop.sh('router', `ip addr add ${from}/24 dev lan0`)
+      let most = 0
+      const watching = setInterval(() => {
+        most = Math.max(most, memory())
+      }, 100)
+      t.teardown(() => clearInterval(watching))
+      let slower = Number.POSITIVE_INFINITY
+      for (let round = 0; round < ROUNDS && slower > 3; round++) {
+        const attacking = attacker({ ...attack, host: APPLIANCE, from, lasts: LASTS, profile })
+        const arriving = coming({ host: APPLIANCE, every: 200, times: LASTS / 200, fresh: true })
+        const { asked, p50, p99 } = await working(LASTS)
+        slower = p99 / quiet.p99
+        t.comment(
+          `p50 ${ms(p50)}, p99 ${ms(p99)}: ${slower.toFixed(2)} x quiet; ${JSON.stringify(await attacking)}`,
+        )
+        t.same(outcome(asked), ANSWERED, 'every request was answered')
+        t.same(outcome(await arriving), ANSWERED, 'on new connections too')
+      }
+      t.comment(`at most ${most.toFixed(0)} MiB: ${(most / usual.memory).toFixed(2)} x quiet`)
+      t.ok(slower <= 3, 'p99 within 3 x')
+      t.ok(most <= 1.5 * usual.memory, 'memory within 1.5 x')
+    })
+
+  t.test('When all is over, then everything is released', async t => {
+    await pause(1000)
+    t.comment(`${memory().toFixed(0)} MiB, ${descriptors()} descriptors of ${usual.descriptors}`)
+    t.equal(descriptors(), usual.descriptors)
+  })
+}
+
+function ms(time: number): string {
+  return `${time.toFixed(1)} ms`
+}
+
+function quantile(values: number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
+}
