@@ -17,7 +17,7 @@ export interface AnnouncementOptions {
   readonly serial: string
   /** Names of the interfaces that are LAN; by default all with an IPv4 address but the loopback. */
   readonly interfaces?: readonly string[]
-  /** Hears why nothing is announced on an interface, or an answer could not be sent. */
+  /** Hears why nothing is announced on an interface, or an answer could not be sent; of each reason once for an address. */
   onFailure?(error: Error): void
   /** The interfaces of this machine. */
   readonly list?: () => NodeJS.Dict<NetworkInterfaceInfo[]>
@@ -134,7 +134,13 @@ interface Outgoing {
 }
 
 async function respond({ address, cidr }: At, options: AnnouncementOptions): Promise<Responder> {
-  const { serial, port, udpPort = 5353, onFailure = () => {} } = options
+  const { serial, port, udpPort = 5353 } = options
+  const told = new Set<string>()
+  const onFailure = (error: Error) => {
+    const { code = error.message } = error as NodeJS.ErrnoException
+    if (!told.has(code)) options.onFailure?.(error)
+    told.add(code)
+  }
   const { Bonjour } = await import('bonjour-service')
   const settings = { socket: thinned(), interface: address, bind: '0.0.0.0', port: udpPort }
   const bonjour = new Bonjour(settings as object, onFailure)
