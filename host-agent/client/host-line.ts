@@ -64,14 +64,26 @@ export class HostLine extends EventEmitter<HostLineEvents> {
   async open(): Promise<Duplex> {
     if (!this.#link.greeted) {
       const failure = await this.#greeting()
-      if (failure) throw await whyUnreachable(this.path, failure)
+      if (failure) throw await this.#why(failure)
     }
     return this.#link.open()
   }
 
   /** Why nothing answers at the moment; `null` while somebody does. */
   async problem(): Promise<ConnectionError | null> {
-    return this.greeted ? null : whyUnreachable(this.path, this.#failure ?? new Error('nothing answers'))
+    return this.greeted ? null : this.#why(this.#failure ?? new Error('nothing answers'))
+  }
+
+  async #why(failure: Error): Promise<ConnectionError> {
+    if (this.#link.counters.badHello === 0) return whyUnreachable(this.path, failure)
+    return new ConnectionError(
+      'unreachable',
+      `the device on ${this.path} speaks another version of the link`,
+      {
+        cause: failure,
+        hint: 'bring the software of this machine and of the device to the same release',
+      },
+    )
   }
 
   /** @throws LinkError `link-failed` when there is no answer within `timeout` ms */

@@ -9,6 +9,8 @@ import { openSerialPair } from '../../host-agent/cli/demo/serial-pair.ts'
 import { ConnectionError } from '../../host-agent/client/errors.ts'
 import { toBase64url } from '../../protocol/bytes.ts'
 import { deviceSerial } from '../../protocol/identity/device-serial.ts'
+import { encodeFrame, frameBuffer, HEAD, KIND, LINK_VERSION } from '../../protocol/link/frame.ts'
+import { writeHello } from '../../protocol/link/hello.ts'
 import { Link } from '../../protocol/link/link.ts'
 import { temporaryDirectory } from '../support/appliance.ts'
 
@@ -123,4 +125,34 @@ t.test('When other programs have written to the port before, then the greeting g
   t.teardown(() => dongle.close())
   t.ok(await echoes(dongle))
   t.ok(device.counters.noiseBytes > 3000, 'it was counted')
+})
+
+t.test('When the device speaks another version, then that is what is said', async t => {
+  const directory = await temporaryDirectory()
+  t.teardown(() => directory.remove())
+  const pair = await openSerialPair({ dir: directory.path })
+  t.teardown(() => pair.close())
+  const raw = frameBuffer()
+  const hello = {
+    version: LINK_VERSION,
+    side: 'device' as const,
+    epoch: 7,
+    heard: 0,
+    deviceId: 'x',
+    state: 'locked',
+  }
+  const length = writeHello(hello, raw, HEAD)
+  raw[HEAD] = LINK_VERSION + 1
+  const frame = Buffer.alloc(200)
+  const end = encodeFrame(KIND.HELLO, 0, raw, length, frame, 0)
+  const line = openSerialLine(pair.device, {
+    onPort: port => port.on('data', () => port.write(frame.subarray(0, end))),
+  })
+  t.teardown(() => line.stop())
+  const dongle = new Dongle(pair.host, null, { onHello: () => {}, onFailure: () => {} })
+  t.teardown(() => dongle.close())
+  await t.rejects(dongle.open(), {
+    message: /^the device on \S+ speaks another version of the link$/,
+    hint: /same release/,
+  })
 })
