@@ -133,6 +133,7 @@ const units: Omit<Unit, 'onStart'>[] = [
       const port = /^lan https:.*(:\d+)$/.exec(line)?.[1]
       if (port) lan = lan?.replace(/:\d+$/, port)
       if (line === 'ready') oneReady()
+      else if (line.startsWith('gone ')) announce(`gate has lost lan ${line.slice('gone '.length)}`)
       else announce(`gate answers on ${line}`)
     },
   },

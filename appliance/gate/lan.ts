@@ -20,6 +20,8 @@ export interface LanOptions {
   refusals?: Refusals | undefined
   /** An address is answered on from now on. */
   onListening(url: string): void
+  /** It is not any more: this machine does not have it now. */
+  onGone(url: string): void
   /** What goes wrong with an address, each time that it is another thing. */
   onFailure(address: string, error: Error): void
   /** Ms of a clock that does not go back. */
@@ -97,6 +99,7 @@ class Lan implements LanListener {
       if (!wanted.has(text)) {
         listener.close()
         this.#listeners.delete(text)
+        this.#options.onGone(urlOf(text, this.#port))
       }
     // A connection to an address that is gone is dead; one from a subnet that is no longer beside it is not from the LAN.
     for (const socket of this.#sockets.values())
@@ -123,7 +126,7 @@ class Lan implements LanListener {
     this.#listeners.set(text, server)
     const address = server.address()
     if (address !== null && typeof address === 'object') this.#port = address.port
-    this.#options.onListening(`https://${text.includes(':') ? `[${text}]` : text}:${this.#port}`)
+    this.#options.onListening(urlOf(text, this.#port))
   }
 
   /** Decides on a connection before a byte of it is read, and before one is sent. */
@@ -187,6 +190,10 @@ class Lan implements LanListener {
     for (const socket of this.#sockets.values()) socket.destroy()
     await Promise.all(closing)
   }
+}
+
+function urlOf(address: string, port: number): string {
+  return `https://${address.includes(':') ? `[${address}]` : address}:${port}`
 }
 
 /** The same for a TCP socket and for the TLS socket on it. */

@@ -88,6 +88,7 @@ if (network || values.lan) {
     ...place,
     refusals,
     onListening: url => process.stdout.write(`lan ${url}\n`),
+    onGone: url => process.stdout.write(`gone ${url}\n`),
     // The addresses of a device come and go; the one that a person typed is there or is not.
     onFailure: network ? journal : (_address, { message }) => fail(message),
   })

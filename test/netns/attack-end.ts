@@ -10,8 +10,8 @@ import { PORT } from './namespaces.ts'
 export interface Attack {
   kind: keyof typeof KINDS
   host: string
-  /** The machine's address for it. */
-  from: string
+  /** The machine's addresses for it, taken in turns. */
+  from: string[]
   /** Connections open at the same time. */
   at: number
   /** New ones per second, at most. */
@@ -87,7 +87,7 @@ function run(attack: Attack): Promise<Attacked> {
   const open = new Set<Socket>()
   const begin = () => {
     result.begun++
-    const socket = connect({ host, port: PORT, localAddress: from })
+    const socket = connect({ host, port: PORT, localAddress: from[result.begun % from.length]! })
     open.add(socket)
     socket.on('error', () => {})
     socket.once('close', () => {

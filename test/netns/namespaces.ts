@@ -70,7 +70,8 @@ export class Shop {
       remove()
     })
     for (const machine of MACHINES) execFileSync('ip', ['netns', 'add', shop.name(machine)])
-    const off = 'net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0'
+    const off =
+      'net.ipv4.conf.all.promote_secondaries=1 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0'
     const loose = 'net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0'
     for (const machine of MACHINES) shop.sh(machine, `sysctl -qw ${off} ${loose}; ip link set lo up`)
     const cable = (machine: Machine, link: string, end: string) =>

@@ -49,6 +49,9 @@ export async function operate(
     host: `serial:unix:${line}`,
   })
   t.teardown(() => processes.stop())
+  // A link is not there for a moment after it was switched on.
+  const listening = / lan https:/
+  if (!processes.lines.some(line => listening.test(line))) await processes.line(listening)
   const { appliance } = processes
   await appliance.provision(card)
   t.teardown(() => appliance.close())
