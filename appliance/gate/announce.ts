@@ -6,6 +6,7 @@
  * to the list of {@link announcedRecords} after it, because by itself it would name all addresses of the machine.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
 import { BlockList } from 'node:net'
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
 
@@ -69,19 +70,27 @@ export function startAnnouncing(options: AnnouncementOptions): Announcement {
   const responders = new Map<string, Responder>()
   let work = Promise.resolve()
 
+  const told = new Set<string>()
+  const tell = (where: string) => (error: Error) => {
+    const { code = error.message } = error as NodeJS.ErrnoException
+    if (!told.has(`${where} ${code}`)) options.onFailure?.(error)
+    told.add(`${where} ${code}`)
+  }
+
   const look = async () => {
     const wanted = chosenAddresses(list(), options.interfaces)
     for (const [name, responder] of responders)
-      if (wanted.get(name)?.cidr !== responder.cidr) {
+      if (!responder.isFor(wanted.get(name))) {
         responders.delete(name)
         await responder.stop()
       }
     for (const [name, at] of wanted)
-      if (!responders.has(name)) responders.set(name, await respond(at, options))
+      if (!responders.has(name)) {
+        responders.set(name, await respond(at, { ...options, onFailure: tell(at.address) }))
+      }
   }
-  const fail = (error: unknown) => options.onFailure?.(error as Error)
   const next = () => {
-    work = work.then(look).catch(fail)
+    work = work.then(look).catch(tell(''))
   }
   next()
   const timer = setInterval(next, LOOK_MS).unref()
@@ -115,7 +124,8 @@ function chosenAddresses(
 }
 
 interface Responder {
-  readonly cidr: string
+  /** Whether it announces what is at this address. */
+  isFor(at: At | undefined): boolean
   stop(): Promise<void>
 }
 
@@ -134,15 +144,10 @@ interface Outgoing {
 }
 
 async function respond({ address, cidr }: At, options: AnnouncementOptions): Promise<Responder> {
-  const { serial, port, udpPort = 5353 } = options
-  const told = new Set<string>()
-  const onFailure = (error: Error) => {
-    const { code = error.message } = error as NodeJS.ErrnoException
-    if (!told.has(code)) options.onFailure?.(error)
-    told.add(code)
-  }
+  const { serial, port, udpPort = 5353, onFailure = () => {} } = options
   const { Bonjour } = await import('bonjour-service')
-  const settings = { socket: thinned(), interface: address, bind: '0.0.0.0', port: udpPort }
+  const socket = thinned()
+  const settings = { socket, interface: address, bind: '0.0.0.0', port: udpPort }
   const bonjour = new Bonjour(settings as object, onFailure)
   const { server } = bonjour as unknown as { server: { mdns: Mdns; register(record: AnnouncedRecord): void } }
   const { mdns } = server
@@ -152,6 +157,9 @@ async function respond({ address, cidr }: At, options: AnnouncementOptions): Pro
   mdns.on('error', onFailure)
   holdQueries(mdns, records, cidr)
   holdResponses(mdns, records)
+  const isThere = await leavesBy(socket, address).catch(onFailure)
+  // what is sent would leave by another interface
+  if (!isThere) return { isFor: () => false, stop: () => new Promise(resolve => bonjour.destroy(resolve)) }
   bonjour.publish({
     name: `claviger-${serial}`,
     type: 'claviger',
@@ -163,9 +171,16 @@ async function respond({ address, cidr }: At, options: AnnouncementOptions): Pro
     disableIPv6: true,
   })
   return {
-    cidr,
+    isFor: at => at?.cidr === cidr,
     stop: () => new Promise(resolve => bonjour.unpublishAll(() => bonjour.destroy(() => resolve()))),
   }
+}
+
+/** Resolves when the socket is bound, and multicast leaves it by the interface of this address. */
+async function leavesBy(socket: Socket, address: string): Promise<true> {
+  await once(socket, 'listening')
+  socket.setMulticastInterface(address)
+  return true
 }
 
 /** A socket that drops what is too long or too much before it is decoded, since decoding may cost the square of the length. */

@@ -1,4 +1,5 @@
 /** What a device says of itself on its LAN, heard raw on the loopback, whatever is asked and sent. */
+import { Socket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
 import { mock } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -189,4 +190,35 @@ t.test('When an interface gets its address later, or another one, then it is ann
   mock.timers.tick(5000)
   await until(() => peer.responses[after])
   t.notOk(JSON.stringify(peer.responses).includes('192.0.2.77'), 'and on no other one')
+})
+
+t.test('When an address is not there any more, then nothing leaves by another interface', async t => {
+  const gone = { ...networkInterfaces().lo![0]!, address: '198.51.100.7', cidr: '198.51.100.7/24' }
+  const udpPort = privatePort()
+  const failures: (string | undefined)[] = []
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const sent = t.capture(Socket.prototype, 'send', Socket.prototype.send)
+  let machine: ReturnType<typeof networkInterfaces> = { lo: [gone] }
+  const peer = await Peer.on(udpPort)
+  const announcement = startAnnouncing({
+    port: 8443,
+    serial: SERIAL,
+    interfaces: ['lo'],
+    udpPort,
+    list: () => machine,
+    onFailure: (error: NodeJS.ErrnoException) => failures.push(error.code),
+  })
+  t.teardown(() => Promise.all([announcement.stop(), peer.close()]))
+  await until(() => failures[0])
+  await sleep(50)
+  for (let look = 0; look < 3; look++) {
+    mock.timers.tick(5000)
+    await sleep(50)
+  }
+  t.equal(sent().length, 0)
+  t.strictSame(failures, ['EADDRNOTAVAIL'], 'told once')
+  machine = networkInterfaces()
+  mock.timers.tick(5000)
+  await until(() => peer.responses[0])
 })
