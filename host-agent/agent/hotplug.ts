@@ -52,8 +52,8 @@ export interface UsbWatch {
   refresh(): void
 }
 
-/** Pauses between looks until bus and terminals agree, ms; 5 s in all. */
-const PAUSES = [30, 60, 120, 250, 500, 1000, 1000, 1000, 1000] as const
+/** When it is looked again until bus and terminals agree, ms after the event. */
+const LOOKS = [30, 60, 90, 120, 180, 250, 350, 500, 750, 1000, 1500, 2000, 3000, 4000, 5000] as const
 
 /** Between looks without an event, ms: beside a bus that tells of events, and without one. */
 export const SLOW_MS = 5000
@@ -146,11 +146,11 @@ export function watchUsb(options: UsbWatchOptions): UsbWatch {
   async function run(): Promise<void> {
     while (!stopped) {
       // Only an event is worth waiting for: a device that never gets a terminal would keep the slow look busy.
-      const pauses = asked ? PAUSES : []
+      const looks = asked ? LOOKS : []
       asked = false
       let settled = await look()
-      for (let at = 0; !settled && !asked && at < pauses.length; at++) {
-        await pause(pauses[at]!)
+      for (let at = 0; !settled && !asked && at < looks.length; at++) {
+        await pause(looks[at]! - (looks[at - 1] ?? 0))
         if (stopped) return
         if (!asked) settled = await look()
       }
