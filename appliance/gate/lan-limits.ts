@@ -38,7 +38,7 @@ export const LAN_LIMITS: LanLimits = {
   ofAddress: 256,
   handshakesOfAddress: 64,
   handshakesOfStrangers: 64,
-  known: { perSecond: 100, burst: 300 },
+  known: { perSecond: 50, burst: 200 },
   stranger: { perSecond: 10, burst: 64 },
   strangers: { perSecond: 40, burst: 128 },
 }
