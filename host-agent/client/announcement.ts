@@ -12,6 +12,8 @@ export const SERVICE = '_claviger._tcp.local'
 const MOST_DEVICES = 64
 const MOST_PLACES = 4
 const MOST_ADDRESSES = 8
+/** Who was not heard of for so long makes room for others, ms: a browser asks each minute. */
+const FORGET_MS = 180_000
 
 /** A device that somebody announced. Nothing of it is proved. */
 export interface FoundDevice {
@@ -105,9 +107,13 @@ function serialIn(data: unknown): string | null {
   return null
 }
 
-/** What was found until now: at most 64 entries, of one serial number at most 4 ports and 4 addresses at each. */
+/**
+ * What was found until now: at most 64 entries, of one serial number at most 4 ports and 4 addresses at each. Who comes first stays
+ * as long as it is heard of, so that nobody is pushed out.
+ */
 export class Finds {
-  readonly #devices = new Map<string, FoundDevice>()
+  /** By serial number and port: when each address was heard of last. */
+  readonly #entries = new Map<string, { serial: string; port: number; heard: Map<string, number> }>()
   readonly #wanted: ReadonlySet<string> | null
 
   /** @param serials - the only ones that are kept, if there are */
@@ -115,27 +121,59 @@ export class Finds {
     this.#wanted = serials ? new Set(serials) : null
   }
 
-  /** @returns the device as it is known now, or `null` when nothing is new */
-  add({ serial, addresses, port }: FoundDevice): FoundDevice | null {
+  /**
+   * Takes an announcement.
+   *
+   * @param now - ms of a clock that only goes forward
+   * @returns the device as it is known now, or `null` when nothing is new
+   */
+  add({ serial, addresses, port }: FoundDevice, now: number): FoundDevice | null {
     if (this.#wanted && !this.#wanted.has(serial)) return null
     const key = `${serial}:${port}`
-    const known = this.#devices.get(key)
-    if (!known && !this.#hasRoom(serial)) return null
-    const before = known?.addresses ?? []
-    const after = [...new Set([...before, ...addresses])].slice(0, MOST_PLACES)
-    if (after.length === before.length) return null
-    const device = { serial, addresses: after, port }
-    this.#devices.set(key, device)
-    return structuredClone(device)
+    if (!this.#entries.has(key) && !this.#hasRoom(serial)) this.#forget(now)
+    if (!this.#entries.has(key) && !this.#hasRoom(serial)) return null
+    const entry = this.#entries.get(key) ?? { serial, port, heard: new Map<string, number>() }
+    const { heard } = entry
+    const news = addresses.filter(address => !heard.has(address))
+    for (const address of addresses) if (heard.has(address)) heard.set(address, now)
+    if (news.length > 0 && heard.size >= MOST_PLACES) forgetOld(heard, now)
+    const taken = news.slice(0, MOST_PLACES - heard.size)
+    for (const address of taken) heard.set(address, now)
+    this.#entries.set(key, entry)
+    return taken.length > 0 ? describe(entry) : null
   }
 
   /** Somebody who makes up many ports for one device takes the places of no other. */
   #hasRoom(serial: string): boolean {
-    const ports = [...this.#devices.values()].filter(device => device.serial === serial).length
-    return ports < MOST_PLACES && this.#devices.size < MOST_DEVICES
+    const ports = [...this.#entries.values()].filter(entry => entry.serial === serial).length
+    return ports < MOST_PLACES && this.#entries.size < MOST_DEVICES
   }
 
-  all(): FoundDevice[] {
-    return [...this.#devices.values()]
+  #forget(now: number): void {
+    for (const [key, { heard }] of this.#entries) {
+      forgetOld(heard, now)
+      if (heard.size === 0) this.#entries.delete(key)
+    }
   }
+
+  /** In the order in which they were found. */
+  all(): FoundDevice[] {
+    return [...this.#entries.values()].map(describe)
+  }
+}
+
+function forgetOld(heard: Map<string, number>, now: number): void {
+  for (const [address, at] of heard) if (now - at > FORGET_MS) heard.delete(address)
+}
+
+function describe({
+  serial,
+  port,
+  heard,
+}: {
+  serial: string
+  port: number
+  heard: Map<string, number>
+}): FoundDevice {
+  return { serial, addresses: [...heard.keys()], port }
 }

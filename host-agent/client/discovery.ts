@@ -24,7 +24,7 @@ export interface BrowseOptions {
   readonly serials?: readonly string[]
   /** Hears why an interface could not be asked. */
   onFailure?(error: Error): void
-  /** Names of the interfaces to ask; by default all with an IPv4 address but the loopback. */
+  /** Names of the interfaces to ask, at most 8; by default all with an IPv4 address but the loopback. */
   readonly interfaces?: readonly string[]
   /** The interfaces of this machine. */
   readonly list?: () => NodeJS.Dict<NetworkInterfaceInfo[]>
@@ -40,37 +40,45 @@ const READ_PER_SECOND = 200
 /** Between questions, ms; the last one again and again (RFC 6762 §5.2). */
 const PAUSES = [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000] as const
 
+/** Between looks for interfaces that came, went, or have another address, ms. */
+const LOOK_MS = 5000
+
 /**
- * Asks the LAN until the time is over.
+ * Asks the LAN until the time is over, also on interfaces that come later.
  *
  * @returns one entry for each serial number and port, in the order in which they were found
  */
 export async function browse(options: BrowseOptions = {}): Promise<FoundDevice[]> {
-  const { signal, timeoutMs = signal ? undefined : 2000, serials, onFound, onFailure } = options
+  const { signal, timeoutMs = signal ? undefined : 2000, list = networkInterfaces } = options
+  const { udpPort = 5353, onFound, onFailure } = options
   const ends = [signal, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)]
   const end = AbortSignal.any(ends.filter(one => one !== undefined))
-  const machine = (options.list ?? networkInterfaces)()
-  const subnets = subnetsOf(machine)
-  const finds = new Finds(serials)
-  const udpPort = options.udpPort ?? 5353
+  const finds = new Finds(options.serials)
+  let subnets = new BlockList()
   const hear = (packet: ResponsePacket, from: RemoteInfo) => {
     // RFC 6762 §6, §11: only from the port of multicast DNS, and only from the own link
-    if (from.port !== udpPort || !subnets.check(from.address)) return
+    if (end.aborted || from.port !== udpPort || !subnets.check(from.address)) return
     for (const device of readAnnouncement(packet, subnets)) {
-      const news = finds.add(device)
-      if (news && !end.aborted) onFound?.(news)
+      const news = finds.add(device, performance.now())
+      if (news) onFound?.(news)
     }
   }
-  const askers = await Promise.all(
-    askedAddresses(machine, options.interfaces).map(address =>
-      startAsking(address, udpPort, hear, onFailure),
-    ),
-  )
-  for (let round = 0; !end.aborted; round++) {
-    for (const asker of askers) asker.ask()
-    await sleep(PAUSES[Math.min(round, PAUSES.length - 1)], undefined, { signal: end }).catch(() => {})
+  const askers = new Map<string, Asker>()
+  while (!end.aborted) {
+    const machine = list()
+    subnets = subnetsOf(machine)
+    const wanted = askedAddresses(machine, options.interfaces)
+    for (const [address, asker] of askers)
+      if (!wanted.includes(address)) {
+        askers.delete(address)
+        await asker.stop()
+      }
+    for (const address of wanted)
+      if (!askers.has(address)) askers.set(address, await startAsking(address, udpPort, hear, onFailure))
+    const waits = [...askers.values()].map(asker => asker.ask(performance.now()))
+    await sleep(Math.min(LOOK_MS, ...waits), undefined, { signal: end }).catch(() => {})
   }
-  await Promise.all(askers.map(asker => asker.stop()))
+  await Promise.all([...askers.values()].map(asker => asker.stop()))
   return finds.all()
 }
 
@@ -97,7 +105,12 @@ function askedAddresses(
 }
 
 interface Asker {
-  ask(): void
+  /**
+   * Asks, if it is time for it.
+   *
+   * @returns ms until the next time
+   */
+  ask(now: number): number
   stop(): Promise<void>
 }
 
@@ -126,8 +139,16 @@ async function startAsking(
   mdns.removeAllListeners('query')
   // the package's own browser keeps what it hears without an end, and compares each record with each
   mdns.on('response', hear)
+  let round = 0
+  let next = 0
   return {
-    ask: () => mdns.query(SERVICE, 'PTR', error => error && onFailure(error)),
+    ask: now => {
+      if (now >= next) {
+        mdns.query(SERVICE, 'PTR', error => error && onFailure(error))
+        next = now + PAUSES[Math.min(round++, PAUSES.length - 1)]!
+      }
+      return next - now
+    },
     stop: () => new Promise(resolve => bonjour.destroy(() => resolve())),
   }
 }

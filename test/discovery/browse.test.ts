@@ -248,16 +248,58 @@ t.test('When any packet is read, then what comes out of it is a device that can 
 
 t.test('When one serial number is announced from everywhere, then it takes the places of no other', t => {
   const finds = new Finds()
+  const at = (serial: string, host: number, port = 1) => ({ serial, addresses: [`192.0.2.${host}`], port })
   for (let port = 1; port < 1000; port++)
-    for (let host = 1; host < 20; host++) finds.add({ serial: SERIAL, addresses: [`192.0.2.${host}`], port })
+    for (let host = 1; host < 20; host++) finds.add(at(SERIAL, host, port), 0)
   t.equal(finds.all().length, 4)
   t.ok(finds.all().every(({ addresses }) => addresses.length === 4))
   t.equal(lanAddresses(SERIAL, finds.all()).length, 8)
-  t.ok(finds.add({ serial: serialOf(1), addresses: ['192.0.2.1'], port: 1 }))
-  t.equal(finds.add({ serial: serialOf(1), addresses: ['192.0.2.1'], port: 1 }), null, 'nothing new')
-  const news = finds.add({ serial: serialOf(1), addresses: ['192.0.2.2'], port: 1 })
+  t.ok(finds.add(at(serialOf(1), 1), 0))
+  t.equal(finds.add(at(serialOf(1), 1), 0), null, 'nothing new')
+  const news = finds.add(at(serialOf(1), 2), 0)
   t.strictSame(news?.addresses, ['192.0.2.1', '192.0.2.2'])
   news!.addresses.length = 0
   t.equal(finds.all().at(-1)!.addresses.length, 2, 'what was told is a copy')
   t.end()
+})
+
+t.test(
+  'When a device moves often, or others have gone, then there is room again; who is heard of stays',
+  t => {
+    const at = (serial: string, host: number, port = 1) => ({ serial, addresses: [`192.0.2.${host}`], port })
+    const finds = new Finds()
+    for (let host = 1; host <= 6; host++) finds.add(at(SERIAL, host), host * 60_000)
+    t.strictSame(finds.all()[0]?.addresses, ['192.0.2.3', '192.0.2.4', '192.0.2.5', '192.0.2.6'])
+
+    const full = new Finds()
+    for (let number = 0; number < 64; number++) full.add(at(serialOf(number), 1), 0)
+    full.add(at(serialOf(7), 1), 100_000)
+    t.equal(full.add(at(SERIAL, 1), 180_000), null)
+    t.ok(full.add(at(SERIAL, 1), 180_001))
+    t.strictSame(
+      full.all().map(({ serial }) => serial),
+      [serialOf(7), SERIAL],
+    )
+    t.end()
+  },
+)
+
+t.test('When the network comes after the start, or changes, then it is asked there', async t => {
+  let machine: ReturnType<typeof networkInterfaces> = {}
+  let looks = 0
+  const { udpPort, found } = start(t, {
+    list: () => {
+      looks++
+      return machine
+    },
+  })
+  const peer = await Peer.on(udpPort)
+  t.teardown(() => peer.close())
+  await until(() => looks === 1)
+  machine = { lo: networkInterfaces().lo! }
+  await until(() => peer.heard.length > 0)
+  t.strictSame(peer.heard[0]?.questions, [SERVICE])
+  await peer.send(writeResponse(records(SERIAL)))
+  await until(() => found.length > 0)
+  t.match(found, [{ serial: SERIAL }])
 })
