@@ -52,7 +52,12 @@ const fault = await runMachine({
   initramfs,
   console: messages,
   deadline: DEADLINE_MS,
-  variables: { questions: questions.join(','), ...(process.env.CI ? { CI: 'true' } : {}) },
+  variables: {
+    cycles: process.env.CYCLES ?? '',
+    kills: process.env.KILLS ?? '',
+    questions: questions.join(','),
+    ...(process.env.CI ? { CI: 'true' } : {}),
+  },
   onLine(line) {
     process.stdout.write(`${line}\n`)
     report.line(line)
