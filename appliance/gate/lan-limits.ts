@@ -39,8 +39,8 @@ export const LAN_LIMITS: LanLimits = {
   handshakesOfAddress: 64,
   handshakesOfStrangers: 64,
   known: { perSecond: 50, burst: 200 },
-  stranger: { perSecond: 10, burst: 64 },
-  strangers: { perSecond: 40, burst: 128 },
+  stranger: { perSecond: 10, burst: 48 },
+  strangers: { perSecond: 25, burst: 64 },
 }
 
 /** Addresses that are remembered, of each kind; the one that was quiet for longest makes room. */

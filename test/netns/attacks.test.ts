@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Attack, Attacked } from './attack-end.ts'
 import { APPLIANCE, needNamespaces } from './namespaces.ts'
 import { ANSWERED, clientOn, operate, outcome } from './operating.ts'
@@ -30,9 +30,9 @@ const ATTACKS: [name: string, attack: Pick<Attack, 'kind' | 'at' | 'rate'>, addr
   ['second handshakes, with a stolen certificate', { kind: 'again', at: 100, rate: 1000 }],
 ]
 
-if (needNamespaces(t)) await run()
+if (needNamespaces(t)) t.test('an appliance that is attacked', run)
 
-async function run(): Promise<void> {
+async function run(t: Test): Promise<void> {
   const operating = await operate(t, 'att')
   const { shop, processes, till: profile } = operating
   const till = clientOn(operating, 'till')
@@ -59,7 +59,7 @@ async function run(): Promise<void> {
 
   let last = 100
   for (const [name, attack, addresses = 1] of ATTACKS)
-    t.test(`When there are ${name}, then the till works as ever`, async t => {
+    await t.test(`When there are ${name}, then the till works as ever`, async t => {
       // Each from an address of its own: the one before has to wait by now.
       const from = Array.from({ length: addresses }, () => `192.168.77.${last++}`)
       shop.sh('router', from.map(address => `ip addr add ${address}/24 dev lan0`).join(';'))
@@ -87,7 +87,7 @@ async function run(): Promise<void> {
       t.ok(most <= 1.5 * usual.memory, 'memory within 1.5 x')
     })
 
-  t.test('When all is over, then everything is released', async t => {
+  await t.test('When all is over, then everything is released', async t => {
     await pause(1000)
     t.comment(`${memory().toFixed(0)} MiB, ${descriptors()} descriptors of ${usual.descriptors}`)
     t.equal(descriptors(), usual.descriptors)
