@@ -147,7 +147,8 @@ export class HostAgent {
   /** Nothing of what is announced is proved; programs try it and check the device's key. */
   #found(device: FoundDevice): void {
     for (const path of lanAddresses(device.serial, [device])) {
-      if (this.#announced.has(path) || this.#announced.size >= MOST_ANNOUNCED) continue
+      if (this.#announced.has(path)) continue
+      if (this.#announced.size >= MOST_ANNOUNCED) this.#announced.delete(this.#announced.keys().next().value!)
       this.#announced.set(path, {
         path,
         serial: device.serial,

@@ -27,7 +27,9 @@ const INSIDE_APPLIANCE: Record<string, readonly string[]> = {
   ipc: [],
   keeper: ['ipc'],
   health: ['ipc'],
-  gate: ['ipc', 'keeper/rpc', 'health/feed.ts'],
+  network: [],
+  gadget: [],
+  gate: ['ipc', 'keeper/rpc', 'health/feed.ts', 'network'],
 }
 
 /** Parts of the host agent likewise. */
