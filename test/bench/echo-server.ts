@@ -1,13 +1,13 @@
 /**
  * The floor of a request: a bare `node:https` server with client certificates that answers as many bytes as it is told, on
- * a port of its own or on a serial line.
+ * a port of its own or on a serial line. With `behind` it asks a process behind a UNIX socket for each answer.
  */
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { openSerialLine } from '../../appliance/gate/serial-line.ts'
 import { Link } from '../../protocol/link/link.ts'
 
-process.once('message', ({ key, cert, ca, answer, serial }: Record<string, string>) => {
+process.once('message', ({ key, cert, ca, answer, serial, behind }: Record<string, string>) => {
   const options = {
     key,
     cert,
@@ -16,11 +16,18 @@ process.once('message', ({ key, cert, ca, answer, serial }: Record<string, strin
     rejectUnauthorized: true,
     minVersion: 'TLSv1.3' as const,
   }
+  const next = behind === undefined ? null : connect(behind)
   const server = createServer(options, (request, response) => {
     request.resume()
-    request.on('end', () => {
+    const reply = (text: string | undefined) => {
       response.setHeader('content-type', 'application/json')
-      response.end(answer)
+      response.end(text)
+    }
+    request.on('end', () => {
+      if (!next) return reply(answer)
+      // one request at a time: what is measured is latency
+      next.once('data', bytes => reply(bytes.toString()))
+      next.write('?')
     })
   })
   if (serial !== undefined) {

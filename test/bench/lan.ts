@@ -4,6 +4,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { decideItems, openItems } from '../../appliance/keeper/decrypt.ts'
 import { Usage } from '../../appliance/keeper/policy/usage.ts'
@@ -56,17 +57,53 @@ async function single(): Promise<Figure> {
   })
 }
 
-/** A bare echo in a process of its own, called over a kept connection. */
+/** What three processes cost that do nothing but pass on, write durably and multiply once; no subject of ours. */
+async function chain(): Promise<Figure> {
+  const directory = await temporaryDirectory(MEMORY)
+  const answer = JSON.stringify({ results: [{ value: '4242424242424242' }], audit: { index: 1 } })
+  const [socket, log] = ['chain.sock', 'log'].map(name => join(directory.path, name))
+  const child = fork(fileURLToPath(new URL('./chain-end.ts', import.meta.url)), [socket!, log!, answer])
+  try {
+    await once(child, 'message')
+    const body = JSON.stringify({ purpose: PURPOSE, items: [{ ciphertext: 'x'.repeat(150), context: {} }] })
+    return await withEcho(answer, echo =>
+      withEcho(
+        answer,
+        async passedOn => {
+          const { floor, subject } = await inTurns(
+            1000,
+            2000,
+            () => echo(body),
+            () => passedOn(body),
+          )
+          const value = subject / floor
+          return { name: 'single-lan-chain', value, unit: 'x', floor, bar: null, better: 'lower' }
+        },
+        socket,
+      ),
+    )
+  } finally {
+    child.disconnect()
+    await directory.remove()
+  }
+}
+
+/**
+ * A bare echo in a process of its own, called over a kept connection.
+ *
+ * @param behind - UNIX socket of a process that it asks for each answer
+ */
 async function withEcho<T>(
   answer: string,
   use: (echo: (body: string) => Promise<void>) => Promise<T>,
+  behind?: string,
 ): Promise<T> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   const cert = toPem(selfSigned({ namespace: 'bench', role: 'device', name: 'echo' }, privateKey))
   const child = fork(fileURLToPath(new URL('./echo-server.ts', import.meta.url)))
   try {
-    child.send({ key, cert, ca: cert, answer })
+    child.send({ key, cert, ca: cert, answer, ...(behind ? { behind } : {}) })
     const [port] = (await once(child, 'message')) as [number]
     const agent = new Agent({ keepAlive: true, key, cert, rejectUnauthorized: false, minVersion: 'TLSv1.3' })
     const headers = { 'content-type': 'application/json' }
@@ -128,5 +165,6 @@ async function batch(): Promise<Figure> {
 
 export const figures: { name: string; run: () => Promise<Figure> }[] = [
   { name: 'single-lan', run: single },
+  { name: 'single-lan-chain', run: chain },
   { name: 'batch-lan', run: batch },
 ]

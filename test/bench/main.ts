@@ -22,6 +22,7 @@ const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () =
   'field-open': () => import('./envelope.ts'),
   'batch-lan': () => import('./lan.ts'),
   'single-lan': () => import('./lan.ts'),
+  'single-lan-chain': () => import('./lan.ts'),
   'serial-latency': () => import('./link.ts'),
   'link-throughput': () => import('./link.ts'),
   'link-fairness': () => import('./link.ts'),
