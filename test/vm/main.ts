@@ -1,6 +1,7 @@
 /**
  * `npm run test:vm`: boots a small guest with a gadget and a host in one kernel, and asks it everything that needs real
- * USB. Prints the guest's report, and one line of totals like `npm test`. Names of questions as arguments ask only those.
+ * USB. Prints the guest's report, and one line of totals like `npm test`. Names of questions as arguments ask only those;
+ * `cycles=N` and `kills=N` change how often the cable is pulled and processes are killed.
  */
 import {
   closeSync,
@@ -28,7 +29,10 @@ const MODULES = ['configfs', 'dummy_hcd', 'libcomposite', 'u_serial', 'usb_f_acm
 const PROGRAMS = ['qemu-system-x86_64', 'apt-get', 'apt-cache', 'dpkg-deb', 'udevadm', 'ldd']
 const DEADLINE_MS = 28 * 60_000
 
-const questions = process.argv.slice(2)
+const questions = process.argv.slice(2).filter(word => !word.includes('='))
+const variables = Object.fromEntries(
+  process.argv.slice(2).flatMap(word => (word.includes('=') ? [word.split('=', 2) as [string, string]] : [])),
+)
 const missing = PROGRAMS.filter(
   program => !(process.env.PATH ?? '').split(delimiter).some(place => existsSync(join(place, program))),
 )
@@ -52,12 +56,7 @@ const fault = await runMachine({
   initramfs,
   console: messages,
   deadline: DEADLINE_MS,
-  variables: {
-    cycles: process.env.CYCLES ?? '',
-    kills: process.env.KILLS ?? '',
-    questions: questions.join(','),
-    ...(process.env.CI ? { CI: 'true' } : {}),
-  },
+  variables: { ...variables, questions: questions.join(','), ...(process.env.CI ? { CI: 'true' } : {}) },
   onLine(line) {
     process.stdout.write(`${line}\n`)
     report.line(line)

@@ -61,7 +61,10 @@ class Reader {
   }
 }
 
-await t.test('bytes over the gadget', async t => {
+/** Ms; a guest that hangs shall say where. */
+const LIMIT = { timeout: 6 * 60_000 }
+
+await t.test('bytes over the gadget', LIMIT, async t => {
   const directory = await temporaryDirectory()
   t.teardown(directory.remove)
   await loadDeviceIdentity(directory.path)

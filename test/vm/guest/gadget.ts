@@ -14,7 +14,10 @@ import { attribute, controller, DEVICE, gadget, HOST, hostTerminal, plug, run, u
 /** What makes a terminal raw, as stty names it. */
 const RAW = ['-opost', '-icanon', '-echo', '-isig', '-iexten', '-icrnl', '-ixon', 'cs8']
 
-await t.test('the gadget', async t => {
+/** Ms; a guest that hangs shall say where. */
+const LIMIT = { timeout: 4 * 60_000 }
+
+await t.test('the gadget', LIMIT, async t => {
   const directory = await temporaryDirectory()
   t.teardown(directory.remove)
   const { pin } = await loadDeviceIdentity(directory.path)

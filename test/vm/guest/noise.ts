@@ -19,11 +19,15 @@ const PROBES = [
 ]
 const ROUNDS = 60
 
+/** Ms; a guest that hangs shall say where. */
+const LIMIT = { timeout: 4 * 60_000 }
+
 await t.test(
   'When probes for modems are written into the line under work, then no answer is wrong',
+  LIMIT,
   async t => {
     const here = await site()
-    const before = (await here.till.health()).link?.noiseBytes ?? 0
+    const before = (await here.admin.health()).link?.noiseBytes ?? 0
     const work = new Work(here, 'noise')
     const port = await open(HOST, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK)
     let written = 0
@@ -39,7 +43,7 @@ await t.test(
     await port.close()
     await work.stop(t)
     t.ok(written > 0)
-    const after = (await here.till.health()).link?.noiseBytes ?? 0
+    const after = (await here.admin.health()).link?.noiseBytes ?? 0
     t.ok(after > before, 'and the device has counted the noise')
   },
 )
