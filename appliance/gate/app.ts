@@ -132,6 +132,8 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
 
   app.server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
     if (isRefusal(error)) options.refusals?.refused(socket.remoteAddress)
+    // An answer to it would wait for the end of the handshake for ever.
+    if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') socket.destroy()
   })
   app.addHook('onResponse', async (request, reply) => {
     if (reply.statusCode === 401 || reply.statusCode === 403)

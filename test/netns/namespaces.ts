@@ -37,7 +37,12 @@ export function needNamespaces(t: Test): boolean {
 function whyNot(): string {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'network namespaces need root on Linux'
   const missing = ['ip', 'nft', PYTHON].filter(program => spawnSync(program, ['-V']).error)
-  return missing.length > 0 ? `not installed: ${missing.join(', ')}` : ''
+  if (missing.length > 0) return `not installed: ${missing.join(', ')}`
+  // Root in a container may not be allowed to.
+  const probe = `clv-${process.pid}-probe`
+  const { status, stderr } = spawnSync('ip', ['netns', 'add', probe], { encoding: 'utf8' })
+  spawnSync('ip', ['netns', 'del', probe])
+  return status === 0 ? '' : `no network namespaces here: ${stderr.trim()}`
 }
 
 /** What somebody on the wire received from the appliance's port. */
