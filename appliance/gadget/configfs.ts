@@ -1,11 +1,42 @@
-/** The kernel's configfs: reads what is there of a gadget, and does steps. */
-import { lstat, mkdir, readFile, rmdir, symlink, unlink, writeFile } from 'node:fs/promises'
+/** The kernel's side of a gadget: configfs, and the list of controllers. */
+import { access, lstat, mkdir, readdir, readFile, rmdir, symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CONTROLLER, type Item } from './description.ts'
 import type { Found, Step } from './steps.ts'
 
-/** Looks for these items, and for the controller. @param gadget the gadget's own directory */
-export async function look(gadget: string, items: readonly Item[]): Promise<Found> {
+/** What setting up a gadget uses of the kernel. */
+export interface Kernel {
+  /** Names of the controllers of USB devices. */
+  controllers(): Promise<string[]>
+  /** Whether gadgets can be made at all. */
+  offersGadgets(): Promise<boolean>
+  /** Looks for these items of our gadget, and for its controller. */
+  look(items: readonly Item[]): Promise<Found>
+  /** Does one step. @throws the error of the operating system */
+  perform(step: Step): Promise<void>
+}
+
+export const GADGETS = '/sys/kernel/config/usb_gadget'
+const CONTROLLERS = '/sys/class/udc'
+/** Of our gadget among others. */
+const NAME = 'claviger'
+
+/** The kernel that this process runs on. */
+export function thisKernel(gadgets = GADGETS, controllers = CONTROLLERS): Kernel {
+  const gadget = join(gadgets, NAME)
+  return {
+    controllers: async () => (await readdir(controllers).catch(() => [])).sort(),
+    offersGadgets: () =>
+      access(gadgets).then(
+        () => true,
+        () => false,
+      ),
+    look: items => look(gadget, items),
+    perform: step => perform(gadget, step),
+  }
+}
+
+async function look(gadget: string, items: readonly Item[]): Promise<Found> {
   const directories = new Set<string>()
   const attributes = new Map<string, string>()
   const links = new Set<string>()
@@ -22,8 +53,7 @@ export async function look(gadget: string, items: readonly Item[]): Promise<Foun
   return { directories, attributes, links }
 }
 
-/** Does one step. @throws the error of the operating system */
-export async function perform(gadget: string, step: Step): Promise<void> {
+async function perform(gadget: string, step: Step): Promise<void> {
   const path = join(gadget, step.path)
   if (step.do === 'make') await mkdir(path)
   // an attribute takes the whole of one write; nothing at all would not be a write

@@ -1,21 +1,9 @@
-/** Makes the gadget and binds it, or takes it away: what `main.ts` does, on directories that are passed in. */
-import { access, readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { look, perform } from './configfs.ts'
-import { type Description, gadgetItems, PORT_NUMBER } from './description.ts'
+/** Makes the gadget and binds it, or takes it away: what `main.ts` does, on a kernel that is passed in. */
+import type { Kernel } from './configfs.ts'
+import { type Description, gadgetItems, type Item, PORT_NUMBER } from './description.ts'
 import { bind, setUp, takeDown, unbind } from './steps.ts'
 
-/** Where the kernel is. */
-export interface Places {
-  /** `usb_gadget` of a mounted configfs. */
-  readonly gadgets: string
-  /** `/sys/class/udc`. */
-  readonly controllers: string
-}
-
-export const KERNEL: Places = { gadgets: '/sys/kernel/config/usb_gadget', controllers: '/sys/class/udc' }
-
-/** The gadget cannot be set up. */
+/** The gadget cannot be set up or taken down. */
 export class GadgetError extends Error {
   /** The next step for the reader. */
   readonly hint: string
@@ -38,14 +26,12 @@ export interface SetUp {
 
 /** What setting up needs besides a description. */
 export interface SetUpOptions {
-  readonly places: Places
+  readonly kernel: Kernel
   /** Name of the controller; by default the only one there is. */
   readonly controller?: string | undefined
   /** Makes a terminal raw. */
   makeRaw(terminal: string): Promise<void>
 }
-
-const NAME = 'claviger'
 
 /**
  * Makes the gadget so, whatever is there of it, and binds it when its terminal is raw.
@@ -53,26 +39,27 @@ const NAME = 'claviger'
  * @throws GadgetError without a controller or configfs, or when another gadget holds the controller
  */
 export async function up(description: Description, options: SetUpOptions): Promise<SetUp> {
-  const { places, makeRaw } = options
-  const controller = await findController(places, options.controller)
-  await access(places.gadgets).catch(cause => {
-    throw new GadgetError('the kernel offers no USB gadgets', HINT_CONFIGFS, { cause })
-  })
-  const gadget = join(places.gadgets, NAME)
+  const { kernel, makeRaw } = options
+  const controller = chosen(await kernel.controllers(), options.controller)
+  if (!(await kernel.offersGadgets()))
+    throw new GadgetError(
+      'the kernel offers no USB gadgets',
+      'load the module libcomposite, and mount configfs at /sys/kernel/config',
+    )
   const items = gadgetItems(description)
-  const steps = setUp(items, await look(gadget, items))
-  for (const step of steps) await perform(gadget, step)
-  const terminal = await terminalOf(gadget)
-  const binding = bind(controller, await look(gadget, items))
+  const steps = setUp(items, await kernel.look(items))
+  for (const step of steps) await kernel.perform(step)
+  const terminal = (await terminalOf(kernel))!
+  const binding = bind(controller, await kernel.look(items))
   // The terminal starts by echoing what it gets, and the host sends as soon as it sees the device.
   if (binding.length > 0) await makeRaw(terminal)
-  for (const step of binding) await perform(gadget, step).catch(cause => refused(controller, cause))
+  for (const step of binding) await kernel.perform(step).catch(cause => refused(controller, cause))
   return { controller, terminal, changed: steps.length + binding.length > 0 }
 }
 
 /** What taking down needs. */
 export interface DownOptions {
-  readonly places: Places
+  readonly kernel: Kernel
   /** Who has a terminal open, as a person reads it. */
   holders(terminal: string): Promise<string[]>
   /** Waits. @param ms */
@@ -89,12 +76,11 @@ const LOOK_EVERY = 50
  * @returns whether there was one
  * @throws GadgetError when a program keeps the terminal open: the kernel would wait for it, deaf to every signal
  */
-export async function down({ places, holders, sleep }: DownOptions): Promise<boolean> {
-  const gadget = join(places.gadgets, NAME)
+export async function down({ kernel, holders, sleep }: DownOptions): Promise<boolean> {
   const items = gadgetItems({ ids: { vendorId: 0, productId: 0 }, serialNumber: '', version: '' })
-  const found = await look(gadget, items)
-  for (const step of unbind(found)) await perform(gadget, step)
-  const terminal = await terminalOf(gadget).catch(() => null)
+  const found = await kernel.look(items)
+  for (const step of unbind(found)) await kernel.perform(step)
+  const terminal = await terminalOf(kernel)
   for (let waited = 0; terminal !== null; waited += LOOK_EVERY) {
     const who = await holders(terminal)
     if (who.length === 0) break
@@ -106,18 +92,18 @@ export async function down({ places, holders, sleep }: DownOptions): Promise<boo
     await sleep(LOOK_EVERY)
   }
   const steps = takeDown(items, found)
-  for (const step of steps) await perform(gadget, step)
+  for (const step of steps) await kernel.perform(step)
   return steps.length > 0
 }
 
-async function terminalOf(gadget: string): Promise<string> {
-  return `/dev/ttyGS${(await readFile(join(gadget, PORT_NUMBER), 'utf8')).trim()}`
+/** The terminal of the gadget's function; `null` while there is no function. */
+async function terminalOf(kernel: Kernel): Promise<string | null> {
+  const item: Item = { kind: 'attribute', path: PORT_NUMBER, value: '' }
+  const number = (await kernel.look([item])).attributes.get(PORT_NUMBER)
+  return number === undefined ? null : `/dev/ttyGS${number}`
 }
 
-const HINT_CONFIGFS = 'load the module libcomposite, and mount configfs at /sys/kernel/config'
-
-async function findController(places: Places, wanted?: string): Promise<string> {
-  const there = (await readdir(places.controllers).catch(() => [])).sort()
+function chosen(there: readonly string[], wanted?: string): string {
   const [first] = there
   if (first === undefined)
     throw new GadgetError(
@@ -139,8 +125,6 @@ function refused(controller: string, cause: NodeJS.ErrnoException): never {
   throw new GadgetError(
     `the controller ${controller} is taken`,
     'another gadget is bound to it: unbind that first',
-    {
-      cause,
-    },
+    { cause },
   )
 }

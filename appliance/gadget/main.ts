@@ -13,7 +13,8 @@ import { spkiPin } from '../../protocol/identity/certificate.ts'
 import { deviceSerial } from '../../protocol/identity/device-serial.ts'
 import { formatUsbIds, parseUsbIds, TEST_USB_IDS } from '../../protocol/link/usb-identity.ts'
 import { VERSION } from '../version.ts'
-import { down, GadgetError, KERNEL, up } from './gadget.ts'
+import { GADGETS, thisKernel } from './configfs.ts'
+import { down, GadgetError, up } from './gadget.ts'
 import { holdersOf } from './holders.ts'
 import { makeRaw } from './raw.ts'
 
@@ -47,17 +48,13 @@ function readOptions() {
   }
 }
 
+const kernel = thisKernel()
 const { values, positionals } = readOptions()
 const [verb, ...rest] = positionals
 if ((verb !== 'up' && verb !== 'down') || rest.length > 0) usage('say up or down')
 try {
   if (verb === 'up') await goUp()
-  else
-    say(
-      (await down({ places: KERNEL, holders: holdersOf, sleep }))
-        ? 'the gadget is gone'
-        : 'there was no gadget',
-    )
+  else say((await down({ kernel, holders: holdersOf, sleep })) ? 'the gadget is gone' : 'there was no gadget')
 } catch (error) {
   const { message, hint = null, code } = error as Error & { hint?: string; code?: string }
   process.stderr.write(`claviger-gadget: ${message}\n`)
@@ -78,7 +75,7 @@ async function goUp(): Promise<void> {
   await offerGadgets()
   const { controller, terminal, changed } = await up(
     { ids, serialNumber, version: VERSION },
-    { places: KERNEL, controller: values.udc, makeRaw },
+    { kernel, controller: values.udc, makeRaw },
   )
   say(`${changed ? 'set up' : 'unchanged'}: ${terminal} on ${controller}, serial number ${serialNumber}`)
 }
@@ -100,9 +97,9 @@ async function publicPin(path: string): Promise<Uint8Array> {
 
 /** On the Pi systemd has done this; elsewhere it is tried, and what is still missing is told by `up`. */
 async function offerGadgets(): Promise<void> {
-  if (await there(KERNEL.gadgets)) return
+  if (await there(GADGETS)) return
   spawnSync('modprobe', ['libcomposite'], { stdio: 'ignore' })
-  if (await there(KERNEL.gadgets)) return
+  if (await there(GADGETS)) return
   spawnSync('mount', ['-t', 'configfs', 'none', '/sys/kernel/config'], { stdio: 'ignore' })
 }
 

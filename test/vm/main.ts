@@ -29,6 +29,9 @@ const MODULES = ['configfs', 'dummy_hcd', 'libcomposite', 'u_serial', 'usb_f_acm
 const PROGRAMS = ['qemu-system-x86_64', 'apt-get', 'apt-cache', 'dpkg-deb', 'udevadm', 'ldd']
 const DEADLINE_MS = 28 * 60_000
 
+// stripping types is called experimental
+process.removeAllListeners('warning')
+
 const questions = process.argv.slice(2).filter(word => !word.includes('='))
 const variables = Object.fromEntries(
   process.argv.slice(2).flatMap(word => (word.includes('=') ? [word.split('=', 2) as [string, string]] : [])),

@@ -7,6 +7,7 @@ import type { Entry } from './cpio.ts'
 import type { KernelModule } from './modules.ts'
 import { packagesOf } from './npm-packages.ts'
 import { run } from './packages.ts'
+import { asJavaScript, plainName } from './plain.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Where the project is in the guest. */
@@ -98,9 +99,15 @@ class Tree {
     this.#linked.push(from)
   }
 
-  /** Copies a file, or a directory without the packages in it. */
+  /** Copies a file, or a directory without the packages in it; TypeScript becomes JavaScript. */
   copyAll(path: string, from: string): void {
     if (UNREAD.test(from)) return
+    if (from.endsWith('.ts')) {
+      // packages bring theirs for people to read
+      if (from.includes('/node_modules/')) return
+      this.add(plainName(path), Buffer.from(asJavaScript(readFileSync(from, 'utf8'))))
+      return
+    }
     if (!statSync(from).isDirectory()) this.copy(path, from)
     else
       for (const name of readdirSync(from))

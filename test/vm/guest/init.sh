@@ -22,7 +22,7 @@ mount -t configfs config /sys/kernel/config
 echo "# init $(cut -d ' ' -f 1 /proc/uptime) s"
 cd /claviger
 export NODE_COMPILE_CACHE=/claviger/node_modules/.cache/claviger TAP_TIMEOUT=0 HOME=/root TMPDIR=/tmp CI="$CI"
-node test/vm/guest/main.ts
+node test/vm/guest/main.js
 echo "# status $?"
 dmesg | grep -E "segfault|general protection|traps:|BUG:|Out of memory" | sed "s/^/# kernel: /"
 echo "# end $(cut -d ' ' -f 1 /proc/uptime) s"
