@@ -12,8 +12,8 @@ import { ANSWERED, clientOn, operate, outcome } from './operating.ts'
 t.setTimeout(180_000)
 
 /** Ms of an attack, and of the peace before and after it that it is compared with. */
-const LASTS = 3000
-const PEACE = 1500
+const LASTS = 2500
+const PEACE = 1250
 const EVERY = 10
 /** The machine's other work makes noise too: what holds in one round of these holds. */
 const ROUNDS = 3

@@ -156,8 +156,20 @@ async function run(): Promise<void> {
       t.ok(seen.packets > 0, 'though there is a way')
       t.same(outcome(await till({ host: made[0]! })), UNREACHABLE, 'nobody is served on such an address')
       await heardOnLan(t)
+
+      load(operating, hops)
+      const told = await during(() => shop.packets('outside', 'ask', made[0]!, String(PORT)))
+      t.same(told, NOTHING, 'with one hop to go not even a refusal is heard')
     },
   )
+
+  t.test('When a machine on the LAN knocks too often, then the packet filter lets few in', async t => {
+    load(operating, filter, hops)
+    const stop = await shop.capture('till')
+    await shop.packets('till', 'flood', APPLIANCE, String(PORT), '500', '1000')
+    const { synAcks } = await stop()
+    t.ok(synAcks >= 100 && synAcks < 200, `${synAcks} of 500 were greeted`)
+  })
 
   async function scanned(): Promise<{ open: number[]; closed: number }> {
     return JSON.parse(await shop.packets('till', 'scan', TILL, APPLIANCE))
