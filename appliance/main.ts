@@ -43,11 +43,14 @@ function usage(message: string): never {
   process.exit(2)
 }
 
-if (process.argv[2] === 'firewall') {
-  const printer = script('./network/firewall-command.ts')
-  const { status } = spawnSync(process.execPath, [printer, ...process.argv.slice(3)], { stdio: 'inherit' })
-  process.exit(status ?? 1)
+/** Prints the rules, or only says what is wrong with the file. @returns the exit status */
+function firewall(args: string[], print: boolean): number {
+  const printer = [script('./network/firewall-command.ts'), ...args]
+  const stdio = ['ignore', print ? 'inherit' : 'ignore', 'inherit'] as const
+  return spawnSync(process.execPath, printer, { stdio: [...stdio] }).status ?? 1
 }
+
+if (process.argv[2] === 'firewall') process.exit(firewall(process.argv.slice(3), true))
 
 function readOptions() {
   try {
@@ -65,6 +68,9 @@ if (values.help) {
 if (!values.data) usage('--data is needed')
 if (!values.network && !values.lan && !values.serial) usage('--network, --lan or --serial is needed')
 if (values.network && values.lan) usage('--network and --lan exclude each other')
+
+// The gate would say so too, again and again.
+if (values.network && firewall(['--network', values.network], false) !== 0) process.exit(1)
 
 const data = resolve(values.data)
 const run = join(data, 'run')

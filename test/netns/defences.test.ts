@@ -2,6 +2,7 @@
  * The appliance answers its LAN and nobody else. Three defences stand one behind the other: the packet filter, one hop for what
  * leaves, and the service's own check at accept. docs/lan.md, "Three defences".
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { APPLIANCE, type Captured, needNamespaces, PORT, TILL } from './namespaces.ts'
 import { ANSWERED, clientOn, firewallOf, load, operate, outcome, UNREACHABLE } from './operating.ts'
@@ -148,6 +149,8 @@ async function run(): Promise<void> {
       await advertise()
       const made = shop.addresses6('appliance', 'eth0', 'global')
       t.equal(made.length, 2, 'without it the kernel believes it')
+      // The service looks for new addresses every second.
+      await pause(1500)
       shop.sh('outside', made.map(address => `ping -6 -c 1 -W 2 ${address} || true`).join(';'))
       const seen = await during(async () => {
         for (const address of made) t.same(outcome(await outside({ host: address })), UNREACHABLE)

@@ -171,4 +171,9 @@ t.test('When they are asked for at the command line, then they are printed', asy
   t.equal(wrong.stdout, '', 'and not half of them')
   t.equal(wrong.stderr, 'claviger-appliance: network.json: interface 1: "lo" is not a LAN\n')
   t.equal(print().status, 2)
+
+  const [command, argv] = bareNode(MAIN, '--data', join(directory, 'data'), '--network', file)
+  const started = spawnSync(command, argv, { encoding: 'utf8' })
+  t.equal(started.status, 1, 'and an appliance does not start with it')
+  t.equal(started.stderr, wrong.stderr)
 })
