@@ -14,12 +14,15 @@ export interface Candidate {
   readonly depends: readonly string[]
 }
 
-/** @throws Error when apt knows no such package */
+/** A package that this machine does not get. */
+export class PackageError extends Error {}
+
+/** @throws PackageError when apt knows no such package */
 export function candidate(name: string): Candidate {
-  const text = run('apt-cache', ['show', '--no-all-versions', name])
+  const text = tried(() => run('apt-cache', ['show', '--no-all-versions', name]))
   const field = (key: string) => new RegExp(`^${key}: (.*)$`, 'm').exec(text)?.[1]
   const version = field('Version')
-  if (!version) throw new Error(`apt knows no package ${name}: has "apt-get update" been run?`)
+  if (!version) throw new PackageError(`apt knows no package ${name}`)
   const depends = (field('Depends') ?? '').split(/, */).flatMap(each => /^[^ |(:]+/.exec(each)?.[0] ?? [])
   return { name, version, depends }
 }
@@ -29,6 +32,7 @@ export function candidate(name: string): Candidate {
  *
  * @param cache a directory that this may make
  * @returns the directory that holds the package's files
+ * @throws PackageError when it cannot be downloaded
  */
 export function unpack(cache: string, { name, version }: Candidate): string {
   const kept = join(cache, `${name}_${version.replaceAll(':', '%3a')}`)
@@ -37,7 +41,7 @@ export function unpack(cache: string, { name, version }: Candidate): string {
   mkdirSync(work, { recursive: true })
   try {
     // apt checks the hash that the signed list of packages names
-    run('apt-get', ['download', '-qq', `${name}=${version}`], work)
+    tried(() => run('apt-get', ['download', '-qq', `${name}=${version}`], work))
     const archive = readdirSync(work).find(file => file.endsWith('.deb'))
     if (!archive) throw new Error(`apt-get download ${name} left no package`)
     run('dpkg-deb', ['-x', archive, 'root'], work)
@@ -46,6 +50,15 @@ export function unpack(cache: string, { name, version }: Candidate): string {
     rmSync(work, { recursive: true, force: true })
   }
   return kept
+}
+
+function tried<T>(action: () => T): T {
+  try {
+    return action()
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new PackageError(`${message} (has "apt-get update" been run?)`, { cause })
+  }
 }
 
 /**

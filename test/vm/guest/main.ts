@@ -1,7 +1,17 @@
 /** Asks the questions, all or those that the kernel's command line names, each in a file of its own. */
 import t from 'tap'
 
-const QUESTIONS = ['gadget', 'echo', 'suite', 'latency', 'noise', 'replug', 'kill-agent', 'kill-gate']
+const QUESTIONS = [
+  'gadget',
+  'echo',
+  'stalled',
+  'suite',
+  'latency',
+  'noise',
+  'replug',
+  'kill-agent',
+  'kill-gate',
+]
 
 const named = (process.env.questions ?? '').split(',').filter(Boolean)
 for (const name of QUESTIONS) {
