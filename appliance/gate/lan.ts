@@ -22,6 +22,8 @@ export interface LanOptions {
   onListening(url: string): void
   /** It is not any more: this machine does not have it now. */
   onGone(url: string): void
+  /** Once a minute, if somebody was refused: how many since the start, and why. */
+  onRefused(counters: LanCounters): void
   /** What goes wrong with an address, each time that it is another thing. */
   onFailure(address: string, error: Error): void
   /** Ms of a clock that does not go back. */
@@ -44,6 +46,8 @@ const REFRESH_MS = 1000
 const BACKLOG = 128
 /** A machine that was switched off is noticed after this, and some probes: ms. */
 const KEEP_ALIVE_MS = 30_000
+/** How often it is said how many were refused, ms. */
+const TELL_MS = 60_000
 
 /** Serves the app on the LAN. Resolves when all addresses that are there were tried. */
 export async function listenOnLan(app: FastifyInstance, options: LanOptions): Promise<LanListener> {
@@ -61,7 +65,8 @@ class Lan implements LanListener {
   readonly #listeners = new Map<string, Server>()
   readonly #failures = new Map<string, string>()
   readonly #counters: LanCounters = { accepted: 0, elsewhere: 0, waiting: 0, refused: 0, displaced: 0 }
-  readonly #timer: NodeJS.Timeout
+  readonly #timers: NodeJS.Timeout[]
+  #told = 0
   #addresses: readonly LanAddress[] = []
   #port: number
   #refreshing: Promise<void> = Promise.resolve()
@@ -75,7 +80,10 @@ class Lan implements LanListener {
     app.server.on('request', this.#onRequest)
     // Node starts the timers for slow requests when a server listens, which this one never does itself.
     if (!app.server.listening) app.server.emit('listening')
-    this.#timer = setInterval(() => void this.refresh(), REFRESH_MS)
+    this.#timers = [
+      setInterval(() => void this.refresh(), REFRESH_MS),
+      setInterval(() => this.#tell(), TELL_MS),
+    ]
   }
 
   port(): number {
@@ -173,13 +181,20 @@ class Lan implements LanListener {
     })
   }
 
+  #tell(): void {
+    const { elsewhere, waiting, refused, displaced } = this.#counters
+    const sum = elsewhere + waiting + refused + displaced
+    if (sum > this.#told) this.#options.onRefused(this.counters())
+    this.#told = sum
+  }
+
   #now(): number {
     return this.#options.now?.() ?? performance.now()
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    clearInterval(this.#timer)
+    for (const timer of this.#timers) clearInterval(timer)
     await this.#refreshing
     this.#app.server.off('secureConnection', this.#onSecure)
     this.#app.server.off('request', this.#onRequest)

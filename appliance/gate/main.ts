@@ -43,8 +43,8 @@ function fail(message: string): never {
   process.exit(1)
 }
 
-const journal = (address: string, { message }: Error) =>
-  process.stderr.write(`claviger-gate: ${address}: ${message}\n`)
+const journal = (about: string, message: string) =>
+  process.stderr.write(`claviger-gate: ${about}: ${message}\n`)
 
 const { identity: identityDirectory, keeper: keeperPath, health: healthPath } = values
 if (!identityDirectory || !keeperPath || !healthPath) fail('--identity, --keeper and --health are needed')
@@ -89,8 +89,12 @@ if (network || values.lan) {
     refusals,
     onListening: url => process.stdout.write(`lan ${url}\n`),
     onGone: url => process.stdout.write(`gone ${url}\n`),
+    onRefused: ({ elsewhere, waiting, refused, displaced }) => {
+      const why = `${elsewhere} from elsewhere, ${waiting} that had to wait, ${refused + displaced} beyond a limit`
+      journal('connections refused since the start', why)
+    },
     // The addresses of a device come and go; the one that a person typed is there or is not.
-    onFailure: network ? journal : (_address, { message }) => fail(message),
+    onFailure: (address, { message }) => (network ? journal(address, message) : fail(message)),
   })
 }
 const announcement = network?.announce
@@ -98,7 +102,7 @@ const announcement = network?.announce
       port: network.port,
       serial: deviceSerial(identity.pin),
       interfaces: network.interfaces.map(({ name }) => name),
-      onFailure: error => journal('mDNS', error),
+      onFailure: ({ message }) => journal('mDNS', message),
     })
   : undefined
 if (values.serial) {

@@ -29,6 +29,7 @@ async function listen(addresses: () => LanAddress[] = here) {
     port: 0,
     onListening: url => urls.push(url),
     onGone: url => urls.splice(urls.indexOf(url), 1),
+    onRefused: () => {},
     onFailure: (address, error) => t.fail(`${address}: ${error.message}`),
   })
   const open = async (): Promise<Socket> => {
