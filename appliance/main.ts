@@ -89,8 +89,8 @@ const env = { ...process.env, NODE_COMPILE_CACHE: script('../node_modules/.cache
 const keeperEnv = { ...env, UV_THREADPOOL_SIZE: String(Math.max(1, availableParallelism() - 1)) }
 /** The optimising compilers cost the keeper 10 MiB as soon as they are used; it turns them on once it is busy. */
 const SMALL = ['--no-opt', '--no-maglev', '--max-semi-space-size=2']
-/** With the default, a flood of connections makes the gate's heap three times as large before anything is collected. */
-const YOUNG = '--max-semi-space-size=4'
+/** With the defaults, a flood of connections makes the gate's heap three times as large before anything is collected. */
+const TIDY = ['--max-semi-space-size=4', '--heap-growing-percent=30']
 const option = (name: string, value: string | undefined) => (value ? [`--${name}`, value] : [])
 
 let lan = values.lan
@@ -125,7 +125,8 @@ const units: Omit<Unit, 'onStart'>[] = [
   {
     name: 'gate',
     args: () => [
-      ...[YOUNG, script('./gate/main.ts')],
+      ...TIDY,
+      script('./gate/main.ts'),
       ...['--identity', join(data, 'identity'), '--keeper', sockets.keeper, '--health', sockets.health],
       ...['--provision', provision, ...option('serial', values.serial)],
       ...option('network', values.network && resolve(values.network)),
