@@ -1,5 +1,7 @@
 /** `image build | lock | keygen | verify | verify-build`: makes the images of the device, and checks them. */
 
+import { buildCommand } from './commands/build.ts'
+import { keygen } from './commands/keygen.ts'
 import { lock } from './commands/lock.ts'
 import { ImageError } from './errors.ts'
 
@@ -11,7 +13,7 @@ const USAGE = `image lock --refresh    resolve the Debian packages of the image 
 /** A command: what it is given after its name. */
 export type Command = (args: string[]) => Promise<void>
 
-const COMMANDS: Record<string, Command> = { lock }
+const COMMANDS: Record<string, Command> = { build: buildCommand, lock, keygen }
 
 const [name = 'help', ...args] = process.argv.slice(2)
 const command = COMMANDS[name]
