@@ -155,6 +155,7 @@ export class HostAgent {
         state: null,
         enrolments: [],
         proved: null,
+        greeting: null,
       })
       this.#options.tell(`${path}: a device announces itself as ${device.serial}`)
     }

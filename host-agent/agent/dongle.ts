@@ -86,7 +86,12 @@ export class Dongle {
 
   /** A wire for the agent's own requests. */
   get wire(): Wire {
-    return { address: `serial:${this.path}`, open: () => this.open(), close: async () => {} }
+    return {
+      address: `serial:${this.path}`,
+      open: () => this.open(),
+      greeting: async () => this.#line.greeting,
+      close: async () => {},
+    }
   }
 
   /** A fresh byte stream to its gate. @throws ConnectionError */
@@ -130,6 +135,7 @@ export class Dongle {
       state: this.state,
       enrolments: this.enrolments,
       proved: this.proved,
+      greeting: this.#line.greeting,
       ...(fault ? { problem: fault.message } : {}),
       ...(fault?.hint ? { hint: fault.hint } : {}),
     }

@@ -8,6 +8,7 @@ import { ConnectionError, readProblem } from './errors.ts'
 import { type Answer, BrokenExchange, exchange } from './exchange.ts'
 import type { Credentials } from './identity.ts'
 import { type PinCheck, WireAgent } from './tls.ts'
+import { TurnedAway } from './turned-away.ts'
 import type { Wire } from './wire.ts'
 
 /** How long the client tries again when the appliance does not answer, ms. 0: one try. */
@@ -23,8 +24,6 @@ export interface Input {
 
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1000
-/** So many new connections in a row that the device ends without an answer mean that it does not know us. */
-const REFUSALS = 3
 
 /**
  * Calls that may be sent twice: they change nothing, or a second time nothing more. A decrypt that arrives twice is
@@ -65,6 +64,10 @@ export class Caller {
     this.agent = new WireAgent(wire, credentials, check)
   }
 
+  get wire(): Wire {
+    return this.#wire
+  }
+
   /** Where the appliance is, for people. */
   get address(): string {
     return this.#wire.address
@@ -91,14 +94,13 @@ export class Caller {
 
   async #answer(name: RouteName, attempt: () => Promise<Answer>): Promise<Answer> {
     const deadline = Date.now() + this.#patience.retryFor
-    let refusals = 0
+    const turnedAway = new TurnedAway(this.#wire)
     for (const waiting = pauses(); ; ) {
       try {
         return await attempt()
       } catch (error) {
         if (!(error instanceof BrokenExchange)) throw error
-        refusals = error.sent && error.fresh ? refusals + 1 : 0
-        const failure = this.failure(error, refusals)
+        const failure = this.failure(error, await turnedAway.isSo(error))
         const pause = waiting.next().value
         const mayRepeat = !error.sent || REPEATABLE.has(name)
         if (isFinal(failure) || !mayRepeat || Date.now() + pause > deadline) throw failure
@@ -110,12 +112,12 @@ export class Caller {
   /**
    * What a broken exchange means.
    *
-   * @param refusals - new connections in a row that ended without an answer
+   * @param isTurnedAway - what {@link TurnedAway} says of it
    */
-  failure({ cause, sent }: BrokenExchange, refusals: number): ConnectionError {
+  failure({ cause, sent }: BrokenExchange, isTurnedAway: boolean): ConnectionError {
     if (cause instanceof ConnectionError) return cause
     const alert = (cause as NodeJS.ErrnoException | undefined)?.code ?? ''
-    if (refusals === REFUSALS || /^ERR_SSL.*(UNKNOWN_CA|CERTIFICATE)/.test(alert))
+    if (isTurnedAway || /^ERR_SSL.*(UNKNOWN_CA|CERTIFICATE)/.test(alert))
       return new ConnectionError(
         'certificate-refused',
         'the device does not accept the certificate of this machine',

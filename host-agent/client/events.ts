@@ -8,6 +8,7 @@ import { ROUTES, STATES, type State } from '../../protocol/api/routes.ts'
 import { type Caller, isFinal, pauses, urlOf } from './caller.ts'
 import { ConnectionError, readProblem } from './errors.ts'
 import { BrokenExchange } from './exchange.ts'
+import { TurnedAway } from './turned-away.ts'
 
 /** One event; without a name it is a `message`. */
 export interface ServerEvent {
@@ -79,11 +80,11 @@ export async function watchStates(
   signal: AbortSignal,
 ): Promise<void> {
   let last: State | null = null
-  let refusals = 0
+  const turnedAway = new TurnedAway(caller.wire)
   let waiting = pauses(LONGEST_PAUSE_MS)
   const onEvent = (event: ServerEvent) => {
     waiting = pauses(LONGEST_PAUSE_MS)
-    refusals = 0
+    turnedAway.reset()
     const state = stateOf(event)
     if (state !== null && state !== last) onState(state)
     last = state ?? last
@@ -94,8 +95,7 @@ export async function watchStates(
     } catch (error) {
       if (signal.aborted) return
       if (!(error instanceof BrokenExchange)) throw error
-      refusals = error.sent && error.fresh ? refusals + 1 : 0
-      const failure = caller.failure(error, refusals)
+      const failure = caller.failure(error, await turnedAway.isSo(error))
       if (isFinal(failure)) throw failure
     }
     await sleep(waiting.next().value, undefined, { signal }).catch(() => {})

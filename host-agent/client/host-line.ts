@@ -29,6 +29,7 @@ export class HostLine extends EventEmitter<HostLineEvents> {
   /** Connections that wait for the greeting. */
   readonly #waiting = new Set<(failure: Error | null) => void>()
   #failure: Error | null = null
+  #greeting: string | null = null
 
   /** @param path - a tty, or `unix:/path` of a stream socket */
   constructor(path: string) {
@@ -36,6 +37,7 @@ export class HostLine extends EventEmitter<HostLineEvents> {
     this.path = path
     this.#link.on('hello', hello => {
       this.#failure = null
+      this.#greeting = `${hello.epoch}:${hello.heard}`
       this.#tell(null)
       this.emit('hello', hello)
     })
@@ -55,6 +57,11 @@ export class HostLine extends EventEmitter<HostLineEvents> {
     return this.#link.greeted
   }
 
+  /** As `Wire.greeting`: both ends' epochs. */
+  get greeting(): string | null {
+    return this.greeted ? this.#greeting : null
+  }
+
   /** Sessions that live now. */
   get sessions(): number {
     return this.#link.sessions
@@ -63,7 +70,7 @@ export class HostLine extends EventEmitter<HostLineEvents> {
   /** A fresh byte stream to the gate. @throws ConnectionError `unreachable` */
   async open(): Promise<Duplex> {
     if (!this.#link.greeted) {
-      const failure = await this.#greeting()
+      const failure = await this.#untilGreeted()
       if (failure) throw await this.#why(failure)
     }
     return this.#link.open()
@@ -104,7 +111,7 @@ export class HostLine extends EventEmitter<HostLineEvents> {
   }
 
   /** Resolves when both ends have heard each other, or with what went wrong. */
-  #greeting(): Promise<Error | null> {
+  #untilGreeted(): Promise<Error | null> {
     return new Promise(resolve => {
       const timer = setTimeout(() => done(new Error('nothing answers on the line')), GREETING_MS)
       const done = (failure: Error | null) => {

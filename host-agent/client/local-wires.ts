@@ -49,6 +49,7 @@ function wireByPort(address: string, find: () => Promise<string>): Wire {
       }
       return current.wire.open()
     },
+    greeting: async () => (await current?.wire.greeting?.()) ?? null,
     close: async () => current?.wire.close(),
   }
 }

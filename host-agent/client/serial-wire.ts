@@ -29,6 +29,7 @@ export function serialWire(path: string): Wire {
       taken ??= take()
       return taken.line.open()
     },
+    greeting: async () => taken?.line.greeting ?? null,
     close: async () => {
       const leaving = taken
       taken = undefined

@@ -31,6 +31,8 @@ export interface AgentDevice {
   enrolments: string[]
   /** Whether it proved to be that device; `null` before it was asked, or where nobody is enrolled. */
   proved: boolean | null
+  /** Changes whenever the agent and the device lost each other; `null` while they do not hear each other. */
+  greeting: string | null
   /** What is wrong, and what to do about it. */
   problem?: string
   hint?: string
@@ -88,8 +90,18 @@ export function tunnelWire(socketPath: string, target: Target, address: string):
         hint: 'start it again: claviger agent',
       })
     },
+    greeting: async () => {
+      const devices = (await devicesOfAgent(socketPath)) ?? []
+      const fitting = devices.filter(device => isTarget(device, target))
+      return (fitting.find(({ proved }) => proved) ?? fitting[0])?.greeting ?? null
+    },
     close: async () => {},
   }
+}
+
+function isTarget({ path, serial }: AgentDevice, target: Target): boolean {
+  if (target === 'only') return true
+  return 'path' in target ? target.path === path : target.serial === serial
 }
 
 /** `null` where nobody listens. */

@@ -9,6 +9,11 @@ export interface Wire {
   readonly address: string
   /** @throws ConnectionError `unreachable` or `link-failed` */
   open(): Promise<Duplex>
+  /**
+   * What stays the same for as long as this machine and the device hear each other without a break; `null` while they do not.
+   * Missing where nobody can tell.
+   */
+  greeting?(): Promise<string | null>
   close(): Promise<void>
 }
 
@@ -46,6 +51,10 @@ export function unreachable(address: string, cause?: unknown): ConnectionError {
   })
 }
 
+const DEFAULT_PORT = 8443
+/** A link-local address with its interface (RFC 4007 §11), which a URL cannot hold (RFC 6874 was given up). */
+const ZONED = /^https:\/\/\[(fe80:[0-9a-f:]+)%(?:25)?([\w.-]{1,32})\](?::(\d{1,5}))?\/?$/i
+
 /**
  * Opens the wire that an address names.
  *
@@ -56,10 +65,12 @@ export async function openWire(address: string): Promise<Wire> {
     const { serialWire } = await import('./serial-wire.ts')
     return serialWire(address.slice('serial:'.length))
   }
+  const zoned = ZONED.exec(address)
+  if (zoned) return lanWire(`${zoned[1]}%${zoned[2]}`, Number(zoned[3] ?? DEFAULT_PORT))
   const url = URL.canParse(address) ? new URL(address) : null
   if (url?.protocol !== 'https:')
     throw new ConnectionError('unreachable', `${address} is not an address`, {
       hint: 'write usb: for a dongle, https://host:8443, or serial:/dev/ttyACM0',
     })
-  return lanWire(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 8443))
+  return lanWire(url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || DEFAULT_PORT))
 }

@@ -27,6 +27,7 @@ const DEVICE: AgentDevice = {
   state: 'locked',
   enrolments: ['till'],
   proved: true,
+  greeting: '1:2',
 }
 
 /** Sends back what it gets. */

@@ -6,6 +6,9 @@ import { parseProvision } from '../../appliance/provision.ts'
 import { makeCard } from '../../host-agent/client/card.ts'
 import { localTime, nextStep, readProblem, whenLocal } from '../../host-agent/client/errors.ts'
 import { EventReader, type ServerEvent, stateOf } from '../../host-agent/client/events.ts'
+import type { BrokenExchange } from '../../host-agent/client/exchange.ts'
+import { TurnedAway } from '../../host-agent/client/turned-away.ts'
+import { openWire, type Wire } from '../../host-agent/client/wire.ts'
 import { ERRORS, type ErrorCode } from '../../protocol/api/errors.ts'
 import { ROUTES, STATES, type State } from '../../protocol/api/routes.ts'
 import { SCHEMAS } from '../../protocol/api/schemas.ts'
@@ -201,4 +204,43 @@ t.test('When a card is for several namespaces, then each has its own administrat
     name: 'eva-shop',
   })
   t.end()
+})
+
+t.test(
+  'When connections end without a word, then it is a refusal only if the device stayed there',
+  async t => {
+    const broken = (sent: boolean, fresh: boolean) => ({ sent, fresh }) as BrokenExchange
+    const streak = async (greetings: (string | null)[] | null, failures = [broken(true, true)]) => {
+      const told = greetings && [...greetings]
+      const wire = { ...(told ? { greeting: async () => told.shift()! } : {}) } as Wire
+      const turnedAway = new TurnedAway(wire)
+      const outcomes: boolean[] = []
+      for (let i = 0; i < 6; i++) outcomes.push(await turnedAway.isSo(failures[i % failures.length]!))
+      return outcomes.indexOf(true)
+    }
+    t.equal(await streak(null), 2, 'where nobody can tell, the third is one')
+    t.equal(await streak(['a', 'a', 'a', 'a', 'a', 'a']), 2)
+    t.equal(await streak(['a', 'a', 'b', 'b', 'b', 'b']), 4, 'the cable was out in between')
+    t.equal(await streak(['a', null, 'a', null, 'a', 'a']), -1)
+    t.equal(await streak([null, null, null, null, null, null]), -1)
+    t.equal(
+      await streak(null, [broken(true, true), broken(false, true)]),
+      -1,
+      'it was not reached in between',
+    )
+    t.equal(await streak(null, [broken(true, true), broken(true, false)]), -1, 'it had been idle')
+  },
+)
+
+t.test('When an address is of one link, then it is opened with its interface', async t => {
+  for (const address of ['https://[fe80::1%eth0]:9000', 'https://[FE80::1%25eth0]:9000/'])
+    t.equal((await openWire(address)).address.toLowerCase(), 'https://[fe80::1%eth0]:9000')
+  t.equal((await openWire('https://[fe80::1%wlp2s0]')).address, 'https://[fe80::1%wlp2s0]:8443')
+  for (const wrong of [
+    'https://[fe80::1%]:1',
+    'https://[::1%eth0]',
+    'http://[fe80::1%eth0]',
+    'https://[fe80::1%e/0]',
+  ])
+    await t.rejects(openWire(wrong), { code: 'unreachable', message: /is not an address/ }, wrong)
 })
