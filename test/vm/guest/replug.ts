@@ -9,7 +9,7 @@ import { Work } from './work.ts'
 
 const CYCLES = Number(process.env.cycles || 300)
 /** Longest time between two pulls, and without a cable, ms. */
-const LONGEST_IN = 250
+const LONGEST_IN = 400
 const LONGEST_OUT = 150
 
 /** Ms; a guest that hangs shall say where. */
