@@ -25,7 +25,8 @@ export interface Bundle {
 }
 
 /** Packages that were written for `require` find one. */
-const BANNER = "import{createRequire as __require}from'node:module';const require=__require(import.meta.url);"
+const BANNER =
+  "import{createRequire as __deviceRequire}from'node:module';const require=__deviceRequire(import.meta.url);"
 
 /** @throws ImageError where esbuild is missing or finds something wrong */
 export async function bundle(): Promise<Bundle> {
@@ -43,6 +44,8 @@ export async function bundle(): Promise<Bundle> {
         '--log-level=error',
       ],
       ...['--out-extension:.js=.mjs', `--outdir=${output}`, `--metafile=${meta}`, `--banner:js=${BANNER}`],
+      // CommonJS that asks where it is: at the place of all
+      '--define:__dirname="/usr/lib/claviger"',
       // the native module is found at a fixed place (device/native.ts)
       '--alias:node-gyp-build=./image-build/device/native.ts',
     ]

@@ -46,7 +46,7 @@ find_card() {
 tries=0
 until find_card; do
   tries=$((tries + 1))
-  [ "$tries" -lt 300 ] || fail "there is no card with the number $DISK_ID"
+  [ "$tries" -lt 150 ] || fail "there is no card with the number $DISK_ID"
   sleep 0.1
 done
 feed
@@ -65,9 +65,10 @@ partition() {
 boot=$(partition 1) && root=$(partition "$ROOT") && data=$(partition 4) || fail "a partition is missing on $card"
 
 # A block of the root that is not what the image had ends in a panic.
+# devtmpfs makes the node
 dmsetup create root --readonly --noudevsync --noudevrules --table "$(echo "$TABLE" | sed "s|@|$root|g")" ||
   fail "the root cannot be set up"
-mount -t squashfs -o ro,nosuid,nodev /dev/mapper/root /root || fail "the root cannot be mounted"
+mount -t squashfs -o ro,nosuid,nodev /dev/dm-0 /root || fail "the root cannot be mounted"
 feed
 
 mkdir -m 755 /run/claviger

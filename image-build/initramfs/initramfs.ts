@@ -43,7 +43,7 @@ export async function initramfsTree(parts: InitramfsParts): Promise<Tree> {
   // Without it mke2fs warns, and with one that is not ours it would make another file system.
   tree.file(
     'etc/mke2fs.conf',
-    '[defaults]\nbase_features = sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr\n[fs_types]\next4 = {\nfeatures = has_journal,extent,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize\n}\n',
+    '[defaults]\ninode_size = 256\nbase_features = sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr\n[fs_types]\next4 = {\nfeatures = has_journal,extent,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize\n}\n',
   )
   tree.file('etc/claviger/slot', slot(parts))
   const lines = Object.entries(settings(parts.mode)).map(([key, value]) => `${key} ${value}\n`)
@@ -54,9 +54,11 @@ export async function initramfsTree(parts: InitramfsParts): Promise<Tree> {
   return stripPrograms(tree)
 }
 
-/** The archive as the kernel takes it. */
+/** The archive as the kernel takes it; of whole words, so that another archive can be put behind it. */
 export async function packInitramfs(tree: Tree): Promise<Buffer> {
-  return runBytes('zstd', ['-19', '--single-thread', '--no-progress', '--stdout', '-'], writeCpio(tree))
+  const args = ['-19', '--single-thread', '--no-progress', '--stdout', '-']
+  const packed = await runBytes('zstd', args, writeCpio(tree))
+  return Buffer.concat([packed, new Uint8Array(-packed.length & 3)])
 }
 
 /** What init.sh is told, as the shell reads it. */

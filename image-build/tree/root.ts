@@ -50,6 +50,7 @@ export async function rootTree(parts: RootParts): Promise<Tree> {
     tree.directory(`usr/${place}`)
     tree.link(place, `usr/${place}`)
   }
+  tree.link('var/run', '../run')
   keep(tree, packages, rootList(mode))
   tree.file('usr/bin/node', parts.node, { mode: 0o755, from: parts.nodePackage })
   for (const name of [...PROCESSES, ...SCRIPTS[mode]])
