@@ -34,8 +34,11 @@ export function parseRelease(text: string): Release {
   }
 }
 
+/** `Sat, 12 Sep 2026 07:55:41 UTC`. */
+const DATE = /^[A-Z][a-z]{2}, {1,2}\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:UTC|GMT|\+0000)$/
+
 function seconds(text: string): number {
-  const time = Date.parse(text)
+  const time = DATE.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(time)) throw new ImageError(`Release: not a date: ${JSON.stringify(text.slice(0, 60))}`)
   return Math.floor(time / 1000)
 }

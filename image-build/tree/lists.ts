@@ -53,7 +53,6 @@ const LAN: readonly Keep[] = [
   { package: 'udev', path: 'usr/lib/systemd/system/systemd-udevd.service', why: 'interfaces' },
   { package: 'udev', path: 'usr/lib/systemd/system/systemd-udevd-control.socket', why: 'interfaces' },
   { package: 'udev', path: 'usr/lib/systemd/system/systemd-udevd-kernel.socket', why: 'interfaces' },
-  { package: 'udev', path: 'usr/lib/udev/rules.d/99-systemd.rules', why: 'interfaces' },
   { package: 'nftables', path: 'usr/sbin/nft', why: 'loads the firewall' },
 ]
 

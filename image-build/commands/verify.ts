@@ -1,0 +1,44 @@
+/** `image verify CARD --manifest FILE --key FILE`: whether a card that came back is the release. */
+import { open, readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { compareCard, readableOf } from '../disk/compare.ts'
+import { ImageError } from '../errors.ts'
+import { Progress } from '../fetch/progress.ts'
+import { parseManifest } from '../release/manifest.ts'
+import { isSigned } from '../release/signature.ts'
+
+const options = {
+  manifest: { type: 'string' },
+  key: { type: 'string' },
+  unsigned: { type: 'boolean', default: false },
+} as const
+
+export async function verify(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
+  const [card, ...more] = positionals
+  if (!card || more.length > 0 || !values.manifest)
+    throw new ImageError('say which card, and --manifest FILE', {
+      hint: 'such as: image verify /dev/sdX --manifest FILE --key FILE',
+    })
+  const text = await readFile(values.manifest, 'utf8')
+  if (values.key) {
+    const signature = await readFile(`${values.manifest}.sig`, 'utf8')
+    if (!isSigned(text, signature, await readFile(values.key, 'utf8')))
+      throw new ImageError('the signature of the manifest does not hold: nothing was compared')
+  } else if (!values.unsigned)
+    throw new ImageError('name the public key of the release with --key', {
+      hint: 'say --unsigned to compare with a manifest that nobody vouches for',
+    })
+  const manifest = parseManifest(text)
+  const progress = new Progress(process.stderr)
+  await using handle = await open(card, 'r')
+  const show = (done: number, total: number) => progress.show(`compare ${card}`, done, total)
+  const found = await compareCard(readableOf(handle), manifest, show)
+  for (const { region, message } of found) process.stdout.write(`${region}: ${message}\n`)
+  if (found.length > 0)
+    throw new ImageError(`${card} is not ${manifest.name}`, {
+      hint: 'do not use it again; what was in it has to be taken as known to others',
+    })
+  progress.say(`${card} is ${manifest.name}: ${manifest.regions.length} regions compared`)
+  process.stdout.write('the data partition and provision.json belong to the owner and were not compared\n')
+}
