@@ -64,7 +64,7 @@ await t.test('a host that does not read', LIMIT, async t => {
   })
 
   for (const signal of ['SIGTERM', 'SIGKILL'] as const)
-    await t.test(`When the device's process gets ${signal} then, then it ends`, async t => {
+    await t.test(`When the device's process gets ${signal} meanwhile, then it ends`, async t => {
       const host = await openTerminal(HOST)
       const child = await writer(t)
       const started = performance.now()
@@ -72,6 +72,6 @@ await t.test('a host that does not read', LIMIT, async t => {
       await once(child, 'exit')
       figure(t, `stalled-${signal.toLowerCase()}`, performance.now() - started, 'ms')
       await host.close()
-      t.pass()
+      t.pass('it has ended')
     })
 })
