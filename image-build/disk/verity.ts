@@ -31,18 +31,19 @@ export function verity(data: Uint8Array, salt: string): Verity {
   const hash = (block: Uint8Array) => createHash('sha256').update(prefix).update(block).digest()
   const levels: Buffer[] = []
   let level = data
-  do {
+  // a single block is its own root
+  while (level.length > BLOCK) {
     const digests: Buffer[] = []
     for (let at = 0; at < level.length; at += BLOCK) digests.push(hash(level.subarray(at, at + BLOCK)))
     const next = Buffer.alloc(Math.ceil(digests.length / PER_BLOCK) * BLOCK)
     for (const [i, digest] of digests.entries()) next.set(digest, i * DIGEST)
     levels.unshift(next)
     level = next
-  } while (level.length > BLOCK)
+  }
   return {
     blocks: data.length / BLOCK,
     hashes: Buffer.concat(levels),
-    root: hash(levels[0]!).toString('hex'),
+    root: hash(level).toString('hex'),
     salt,
   }
 }

@@ -10,6 +10,7 @@ import { Tree } from '../../image-build/tree/tree.ts'
 import { filesOf } from '../../image-build/unpack/deb.ts'
 import { readTar } from '../../image-build/unpack/tar.ts'
 import { writeTar } from '../../image-build/unpack/tar-writer.ts'
+import { unlessThere } from './tools.ts'
 
 const part = fc.stringMatching(/^[A-Za-z0-9_+.-]{1,40}$/).filter(name => name !== '.' && name !== '..')
 const files = fc.dictionary(
@@ -113,8 +114,7 @@ t.test('When a package holds a path that leads out of it, or a device, then it i
   t.throws(() => filesOf('p', [{ ...entry, path: 'a', kind: 'hardlink', target: 'b' }]), ImageError)
 })
 
-t.test('When cpio unpacks our archive, then it finds the tree', async t => {
-  if (spawnSync('cpio', ['--version']).status !== 0) return t.skip('there is no cpio')
+t.test('When cpio unpacks our archive, then it finds the tree', { skip: unlessThere('cpio') }, async t => {
   const tree = new Tree()
   tree.file('init', '#!/bin/sh\n', { mode: 0o755 })
   tree.file('etc/deep/er', 'a'.repeat(5))

@@ -19,6 +19,7 @@ import { parseRelease } from '../../image-build/lock/release.ts'
 import { compareVersions } from '../../image-build/lock/versions.ts'
 import { KERNEL, WANTED } from '../../image-build/lock/wanted.ts'
 import { readLockFile } from '../../image-build/places.ts'
+import { unlessThere } from './tools.ts'
 
 const HASH = 'ab'.repeat(32)
 
@@ -68,7 +69,7 @@ t.test('When a line goes on, then it belongs to the field above; otherwise it is
     t.throws(() => parseDeb822(text), ImageError, JSON.stringify(text))
 })
 
-t.test('When versions are compared, then dpkg says the same', async t => {
+t.test('When versions are compared, then the order is the one of deb-version', async t => {
   const known: [string, string, number][] = [
     ['1.0~rc1', '1.0', -1],
     ['1:0.1', '9', 1],
@@ -83,17 +84,23 @@ t.test('When versions are compared, then dpkg says the same', async t => {
     t.equal(Math.sign(compareVersions(a, b)), expected, `${a} against ${b}`)
     t.equal(Math.sign(compareVersions(b, a)), expected === 0 ? 0 : -expected, `${b} against ${a}`)
   }
-  if (spawnSync('dpkg', ['--version']).status !== 0) return t.pass('there is no dpkg to ask for more')
-  const version = fc.stringMatching(/^[0-9][a-z0-9.+~]{0,5}(-[a-z0-9.+~]{1,3})?$/)
-  fc.assert(
-    fc.property(version, version, (a, b) => {
-      const says = (relation: string) =>
-        spawnSync('dpkg', ['--compare-versions', a, relation, b]).status === 0
-      t.equal(Math.sign(compareVersions(a, b)), says('lt') ? -1 : says('gt') ? 1 : 0, `${a} ${b}`)
-    }),
-    { numRuns: 60 },
-  )
 })
+
+t.test(
+  'When versions are made up, then dpkg orders them the same',
+  { skip: unlessThere('dpkg') },
+  async t => {
+    const version = fc.stringMatching(/^[0-9][a-z0-9.+~]{0,5}(-[a-z0-9.+~]{1,3})?$/)
+    fc.assert(
+      fc.property(version, version, (a, b) => {
+        const says = (relation: string) =>
+          spawnSync('dpkg', ['--compare-versions', a, relation, b]).status === 0
+        t.equal(Math.sign(compareVersions(a, b)), says('lt') ? -1 : says('gt') ? 1 : 0, `${a} ${b}`)
+      }),
+      { numRuns: 60 },
+    )
+  },
+)
 
 t.test(
   'When a Release file is read, then its hashes are by path; a line that is none is refused',
