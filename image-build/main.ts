@@ -19,6 +19,7 @@ image keygen
     --mirror ADDRESS of the directory that holds debian and debian-security
     --level N        of compression, 1 to 22; a release has 19
   verify-build       build twice in different surroundings and compare
+    --out DIR        keep both builds there
   verify             compare a card, or an image file, with a release
     --unsigned       although nobody vouches for the manifest
   lock --refresh     resolve the Debian packages of the image anew

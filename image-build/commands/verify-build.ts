@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ImageError } from '../errors.ts'
 import { differences } from '../release/differences.ts'
@@ -14,6 +14,7 @@ const options = {
   kernel: { type: 'string', default: 'stable' },
   level: { type: 'string', default: '19' },
   offline: { type: 'boolean', default: false },
+  out: { type: 'string' },
 } as const
 
 /** What must make no difference. */
@@ -34,8 +35,8 @@ const SURROUNDINGS: readonly { umask: string; env: NodeJS.ProcessEnv; place: str
 ]
 
 export async function verifyBuild(args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options })
-  const directory = await mkdtemp(join(tmpdir(), 'claviger-twice-'))
+  const { out, ...values } = parseArgs({ args, options }).values
+  const directory = out === undefined ? await mkdtemp(join(tmpdir(), 'claviger-twice-')) : resolve(out)
   try {
     const manifests: Manifest[] = []
     for (const surroundings of SURROUNDINGS) manifests.push(await buildIn(directory, surroundings, values))
@@ -45,7 +46,7 @@ export async function verifyBuild(args: string[]): Promise<void> {
     if (found.length > 0) throw new ImageError(`two builds of the same differ in ${found.length} places`)
     process.stdout.write(`${first!.name}: both builds have the SHA-256 ${first!.image}\n`)
   } finally {
-    await rm(directory, { recursive: true, force: true })
+    if (out === undefined) await rm(directory, { recursive: true, force: true })
   }
 }
 
