@@ -16,7 +16,7 @@ export const APPLETS =
     ' ',
   )
 
-/** Modules of every image, in the order in which they are loaded. Whatever is not here is never loaded. */
+/** Modules of every image, in the order in which they are loaded; `?` marks what some kernels have in themselves under no name. Whatever is not here is never loaded. */
 const MODULES: readonly string[] = [
   // the watchdog first
   'bcm2835_wdt',
@@ -27,11 +27,11 @@ const MODULES: readonly string[] = [
   'bcm2835',
   'sdhci-iproc',
   // the root
-  'sha256-arm64',
+  'sha256-arm64?',
   'dm-verity',
   'squashfs',
   // the data partition
-  'crc32c_generic',
+  'crc32c_generic?',
   'ext4',
   // provision.json; gone again before systemd starts
   'nls_cp437',

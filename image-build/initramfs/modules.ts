@@ -13,7 +13,7 @@ export interface LoadedModule {
 }
 
 /**
- * @param wanted names, in the order in which they should be loaded
+ * @param wanted names, in the order in which they should be loaded; with `?` behind it, one that some kernels do without
  * @param builtIn names of what the kernel has in itself
  * @throws ImageError where the kernel does not have a module
  */
@@ -35,7 +35,7 @@ export async function moduleOrder(
     for (const liked of soft) await visit(liked, true)
     order.push({ name, bytes })
   }
-  for (const name of wanted) await visit(moduleName(name), false)
+  for (const name of wanted) await visit(moduleName(name.replace(/\?$/, '')), name.endsWith('?'))
   return order
 }
 

@@ -36,11 +36,9 @@ export const WANTED: readonly Wanted[] = [
   { name: 'libpcre2-8-0', why: 'library: libselinux' },
   { name: 'libseccomp2', why: 'library: systemd, for SystemCallFilter=' },
   { name: 'libselinux1', why: 'library: systemd, libdevmapper' },
-  { name: 'libssl3t64', why: 'library: systemd, for LoadCredentialEncrypted=' },
+  { name: 'libssl3t64', why: 'library: systemd' },
   { name: 'libudev1', why: 'library: libdevmapper, udev' },
-  { name: 'libkmod2', why: 'library: systemd, udev' },
-  { name: 'liblzma5', why: 'library: libkmod' },
-  { name: 'libzstd1', why: 'library: libkmod' },
+  { name: 'libzstd1', why: 'library: libssl' },
   { name: 'zlib1g', why: 'library: libssl' },
   { name: 'libdevmapper1.02.1', why: 'library: dmsetup' },
   { name: 'libext2fs2t64', why: 'library: e2fsprogs' },
@@ -61,7 +59,7 @@ export const WANTED: readonly Wanted[] = [
 /** The package that names the newest kernel of a suite; its dependencies that are kernels or modules are locked. */
 export const KERNEL = 'linux-image-arm64'
 /** What of its dependencies is taken. */
-export const KERNEL_PARTS = /^linux-(?:image|modules|base)-(?=.*\d).*-arm64$/
+export const KERNEL_PARTS = /^linux-(?:image|binary|modules|base)-\d.*-arm64$/
 
 /** Where the packages are looked for. Of several the newest is taken, so that security updates win. */
 export const SUITES: readonly {

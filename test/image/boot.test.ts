@@ -140,6 +140,7 @@ t.test(
       'dm_mod',
       'dm_verity',
     ])
+    t.same(await order(['none?', 'jbd2?']), ['jbd2'])
     await t.rejects(order(['odd']), /missing/)
     await t.rejects(order(['nowhere']), ImageError)
     t.same(needsOf(moduleOf(['a-b'], ['c'])), { hard: ['a_b'], soft: ['c'] })
