@@ -27,7 +27,7 @@ import { guestTree } from './tree.ts'
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/claviger-vm', import.meta.url))
 const MODULES = ['configfs', 'dummy_hcd', 'libcomposite', 'u_serial', 'usb_f_acm', 'cdc_acm']
 const PROGRAMS = ['qemu-system-x86_64', 'apt-get', 'apt-cache', 'dpkg-deb', 'udevadm', 'ldd']
-const DEADLINE_MS = 28 * 60_000
+const DEADLINE_MS = 45 * 60_000
 
 // stripping types is called experimental
 process.removeAllListeners('warning')
