@@ -68,7 +68,7 @@ boot=$(partition 1) && root=$(partition "$ROOT") && data=$(partition 4) || fail 
 # devtmpfs makes the node
 dmsetup create root --readonly --noudevsync --noudevrules --table "$(echo "$TABLE" | sed "s|@|$root|g")" ||
   fail "the root cannot be set up"
-mount -t squashfs -o ro,nosuid,nodev /dev/dm-0 /root || fail "the root cannot be mounted"
+mount -t squashfs -o ro,nosuid,nodev /dev/dm-0 /sysroot || fail "the root cannot be mounted"
 feed
 
 mkdir -m 755 /run/claviger
@@ -97,7 +97,7 @@ if [ ! -e /run/claviger/fault ]; then
   [ $? -lt 4 ] || fault "the data partition is damaged and is left as it is"
 fi
 feed
-[ -e /run/claviger/fault ] || mount -t ext4 -o nosuid,nodev,noexec,noatime "$data" /root/data ||
+[ -e /run/claviger/fault ] || mount -t ext4 -o nosuid,nodev,noexec,noatime "$data" /sysroot/data ||
   fault "the data partition cannot be mounted"
 
 # What belongs to whom. Numbers as in /etc/passwd of the root.
@@ -110,10 +110,10 @@ own 2750 "$KEEPER:$GATE" /run/claviger/keeper
 own 2750 "$HEALTH:$GATE" /run/claviger/health
 own 750 "0:$CARD" /run/claviger/card
 if [ ! -e /run/claviger/fault ]; then
-  own 700 "$KEEPER:$KEEPER" /root/data/keeper
-  own 700 "$GATE:$GATE" /root/data/gate
-  own 700 0:0 /root/data/secret
-  secret=/root/data/secret/device-secret
+  own 700 "$KEEPER:$KEEPER" /sysroot/data/keeper
+  own 700 "$GATE:$GATE" /sysroot/data/gate
+  own 700 0:0 /sysroot/data/secret
+  secret=/sysroot/data/secret/device-secret
   if [ ! -s "$secret" ]; then
     (umask 277 && dd if=/dev/urandom of="$secret.new" bs=32 count=1 conv=fsync 2>/dev/null) && mv "$secret.new" "$secret"
     sync
@@ -130,7 +130,7 @@ for module in vfat fat nls_cp437 nls_ascii; do rmmod "$module" 2>/dev/null; done
 
 # There is no clock that runs without power: it starts at what is known to have been.
 newest=$EPOCH
-for file in /root/data/keeper/audit/*/*; do
+for file in /sysroot/data/keeper/audit/*/*; do
   [ -f "$file" ] || continue
   time=$(stat -c %Y "$file")
   [ "$time" -le "$newest" ] || newest=$time
@@ -138,7 +138,7 @@ done
 [ "$(date +%s)" -ge "$newest" ] || date -s "@$newest" >/dev/null
 
 mount -t configfs -o nosuid,nodev,noexec configfs /sys/kernel/config 2>/dev/null
-mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=16m tmp /root/tmp
+mount -t tmpfs -o nosuid,nodev,noexec,mode=1777,size=16m tmp /sysroot/tmp
 
 while read -r key value; do
   echo "$value" >"/proc/sys/$key" 2>/dev/null || say "$key cannot be set"
@@ -147,5 +147,5 @@ say "handing over"
 
 # From here on the kernel is what it is until the next start.
 echo 1 >/proc/sys/kernel/modules_disabled || fail "modules can still be loaded"
-for place in dev proc sys run; do mount -o move "/$place" "/root/$place"; done
-exec switch_root /root /usr/lib/systemd/systemd
+for place in dev proc sys run; do mount -o move "/$place" "/sysroot/$place"; done
+exec switch_root /sysroot /usr/lib/systemd/systemd

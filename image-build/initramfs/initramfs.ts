@@ -28,7 +28,7 @@ export interface InitramfsParts {
 /** Its files. */
 export async function initramfsTree(parts: InitramfsParts): Promise<Tree> {
   const tree = new Tree()
-  for (const place of ['dev', 'proc', 'sys', 'run', 'root', 'boot', 'etc/claviger', 'usr/bin'])
+  for (const place of ['dev', 'proc', 'sys', 'run', 'sysroot', 'boot', 'etc/claviger', 'usr/bin'])
     tree.directory(place)
   tree.link('bin', 'usr/bin')
   tree.link('sbin', 'usr/sbin')
