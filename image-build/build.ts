@@ -81,7 +81,7 @@ export async function build(options: BuildOptions): Promise<Built> {
   const hashes = verity(data, SALT)
 
   progress.say('compose the initramfs and the FAT')
-  const modules = await moduleOrder(moduleList(variant.mode), kernel.readModule, kernel.builtIn)
+  const modules = await moduleOrder(moduleList(variant), kernel.readModule, kernel.builtIn)
   const first = await initramfsTree({
     packages,
     kernelPackage: kernel.package,

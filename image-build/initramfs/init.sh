@@ -82,11 +82,12 @@ state() { dd if="/dev/$card" bs=512 skip="$STATE_SECTOR" count=1 2>/dev/null | s
 case $(state) in
 new)
   say "making the data partition"
-  mke2fs -q -F -t ext4 -m 0 -L data -O ^metadata_csum_seed,^orphan_file -E nodiscard,lazy_itable_init=0 "$data" ||
+  # few inodes and a small journal: a slow card has to be done before the watchdog bites
+  mke2fs -q -F -t ext4 -m 0 -N 8192 -J size=8 -L data -O ^metadata_csum_seed,^orphan_file -E nodiscard,lazy_itable_init=0 "$data" ||
     fail "the data partition cannot be made"
   sync
-  { printf 'claviger-state 1\ndata=made\n'; dd if=/dev/zero bs=486 count=1 2>/dev/null; } |
-    dd of="/dev/$card" bs=512 seek="$STATE_SECTOR" count=1 conv=fsync 2>/dev/null
+  printf 'claviger-state 1\ndata=made\n' |
+    dd of="/dev/$card" bs=512 seek="$STATE_SECTOR" conv=sync,fsync 2>/dev/null || fail "the state cannot be written"
   ;;
 made) ;;
 *) fault "the state sector cannot be read: the data partition is left as it is" ;;

@@ -1,5 +1,5 @@
 /** What is in the initramfs: programs, kernel modules, settings; each with its reason. */
-import type { Mode } from '../model.ts'
+import type { Mode, Model, Variant } from '../model.ts'
 import type { Keep } from '../tree/collect.ts'
 
 /** Programs. The initramfs is gone once systemd runs. */
@@ -16,16 +16,12 @@ export const APPLETS =
     ' ',
   )
 
-/** Modules of every image, in the order in which they are loaded; `?` marks what some kernels have in themselves under no name. Whatever is not here is never loaded. */
-const MODULES: readonly string[] = [
+/** Modules of every image, in the order in which they are loaded; `?` marks what some kernels have in themselves under no name. */
+const FIRST: readonly string[] = [
   // the watchdog first
   'bcm2835_wdt',
-  // randomness of the chip
-  'bcm2835-rng',
-  'iproc-rng200',
-  // the card: sdhost of a Pi up to 3, sdhci of all
-  'bcm2835',
-  'sdhci-iproc',
+]
+const LAST: readonly string[] = [
   // the root
   'sha256-arm64?',
   'dm-verity',
@@ -41,35 +37,31 @@ const MODULES: readonly string[] = [
   'leds-gpio',
   'gpio_keys',
   'evdev',
-  // temperature
-  'bcm2835_thermal',
-  'bcm2711_thermal',
 ]
+
+/** Randomness, card, temperature. */
+const OF_MODEL: Record<Model, readonly string[]> = {
+  zero2w: ['bcm2835-rng', 'bcm2835', 'sdhci-iproc', 'bcm2835_thermal'],
+  '3': ['bcm2835-rng', 'bcm2835', 'sdhci-iproc', 'bcm2835_thermal'],
+  '4': ['iproc-rng200', 'sdhci-iproc', 'bcm2711_thermal'],
+}
 
 /** A dongle has no driver of a network. */
 const DONGLE: readonly string[] = ['phy-generic', 'dwc2', 'configfs', 'libcomposite', 'u_serial', 'usb_f_acm']
 
 /** A LAN box has no function of a USB gadget. */
-const LAN: readonly string[] = [
-  // Pi 4
-  'mdio-bcm-unimac',
-  'broadcom',
-  'genet',
-  // Pi 3: behind its USB
-  'phy-generic',
-  'dwc2',
-  'microchip',
-  'lan78xx',
-  'smsc95xx',
-  // the firewall
-  'nf_tables',
-  'nf_conntrack',
-  'nft_ct',
-  'nft_limit',
-]
+const FIREWALL: readonly string[] = ['nf_tables', 'nf_conntrack', 'nft_ct', 'nft_limit']
+const NETWORK: Record<Model, readonly string[]> = {
+  zero2w: [],
+  // behind its USB
+  '3': ['phy-generic', 'dwc2', 'microchip', 'lan78xx', 'smsc95xx'],
+  '4': ['mdio-bcm-unimac', 'broadcom', 'genet'],
+}
 
-export function moduleList(mode: Mode): readonly string[] {
-  return [...MODULES, ...(mode === 'dongle' ? DONGLE : LAN)]
+/** Whatever is not on the list is never loaded. */
+export function moduleList({ mode, model }: Pick<Variant, 'mode' | 'model'>): readonly string[] {
+  const wire = mode === 'dongle' ? DONGLE : [...NETWORK[model], ...FIREWALL]
+  return [...FIRST, ...OF_MODEL[model], ...LAST, ...wire]
 }
 
 /** Settings of the kernel, by their place below /proc/sys. */

@@ -148,24 +148,21 @@ t.test(
   },
 )
 
-t.test(
-  'When a dongle is made, then it has no driver of a network; a LAN box has no USB function',
-  async t => {
-    const network = /^(?:genet|lan78xx|smsc95xx|microchip|broadcom|mdio|nf|virtio_net)/
-    const gadget = /^(?:libcomposite|u_serial|usb_f_|configfs)/
-    t.notOk(moduleList('dongle').some(name => network.test(name)))
-    t.ok(moduleList('lan').some(name => network.test(name)))
-    t.notOk(moduleList('lan').some(name => gadget.test(name)))
-    t.ok(moduleList('dongle').some(name => gadget.test(name)))
-    for (const mode of MODES) {
-      t.notOk(
-        moduleList(mode).some(name => /virtio|dummy_hcd|usb.storage|hid|bluetooth/.test(name)),
-        mode,
-      )
-      t.ok(Object.keys(settings(mode)).every(key => /^[a-z]/.test(key) && !key.includes('..')))
+t.test('When a dongle is made, then it has no network driver; a LAN box has no USB function', async t => {
+  const network = /^(?:genet|lan78xx|smsc95xx|microchip|broadcom|mdio|nf|virtio_net)/
+  const gadget = /^(?:libcomposite|u_serial|usb_f_|configfs)/
+  for (const model of MODELS)
+    for (const mode of FACTS[model].modes) {
+      const has = (pattern: RegExp) => moduleList({ mode, model }).some(name => pattern.test(name))
+      t.equal(has(network), mode === 'lan', `${mode} ${model}`)
+      t.equal(has(gadget), mode === 'dongle', `${mode} ${model}`)
+      t.notOk(has(/virtio|dummy_hcd|usb.storage|hid|bluetooth|brcmfmac/), `${mode} ${model}`)
+      for (const needed of [/^bcm2835_wdt$/, /^dm-verity$/, /rng/, /^sdhci-iproc$/])
+        t.ok(has(needed), `${mode} ${model}: ${needed}`)
     }
-  },
-)
+  for (const mode of MODES)
+    t.ok(Object.keys(settings(mode)).every(key => /^[a-z]/.test(key) && !key.includes('..')))
+})
 
 t.test(
   'When the first root runs its script, then the shell understands it and has every program that it calls',
