@@ -113,8 +113,10 @@ async function lay(tool: PairTool, dir: string): Promise<SerialPair> {
   const paths = [device, host]
   const held: FileHandle[] = []
   const close = async () => {
+    // the names first: the kernel gives the number of a terminal that is gone to the next one, of whoever
+    await Promise.all(paths.map(path => rm(path, { force: true })))
     await stopped(child)
-    await Promise.all([...held.map(each => each.close()), ...paths.map(path => rm(path, { force: true }))])
+    await Promise.all(held.map(each => each.close()))
   }
   try {
     await started(child, paths)
