@@ -18,6 +18,7 @@ image keygen
     --offline        take packages from the cache only
     --mirror ADDRESS of the directory that holds debian and debian-security
     --level N        of compression, 1 to 22; a release has 19
+    --console TTY    a development image: where the kernel and the journal talk
   verify-build       build twice in different surroundings and compare
     --out DIR        keep both builds there
   verify             compare a card, or an image file, with a release
