@@ -66,8 +66,8 @@ export class Attendant {
     try {
       await this.#welcome(dongle, controller.signal)
     } catch (error) {
-      if (!(error instanceof ClavigerError)) throw error
-      if (!controller.signal.aborted) this.#tellError(dongle, error)
+      // also what the disk says, such as that it is full: one dongle's trouble must not end the others
+      if (!controller.signal.aborted) this.#tellError(dongle, error as Error & { hint?: string })
     }
   }
 
@@ -170,7 +170,11 @@ export class Attendant {
     ) as Profile[]
   }
 
-  #tellError(dongle: Dongle, { message, hint }: ClavigerError, profile?: Profile): void {
+  #tellError(
+    dongle: Dongle,
+    { message, hint }: Error & { hint?: string | undefined },
+    profile?: Profile,
+  ): void {
     const whose = profile ? ` (${profile.name})` : ''
     this.#options.tell(`${dongle.path}${whose}: ${message}${hint ? `; ${hint}` : ''}`)
   }

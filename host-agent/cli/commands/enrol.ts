@@ -51,6 +51,8 @@ export const command: Command = {
         `remove ${invitation.name}.json from ${directory} if it is of no use`,
       )
     const { unattended = false } = options
+    if (unattended && (options['pin-fd'] !== undefined || options['without-pin']))
+      throw new UsageError('--unattended stands for itself', 'leave out --pin-fd and --without-pin')
     const wantsPin = invitation.role === 'operator' && !options['without-pin'] && !unattended
     const pin = wantsPin
       ? await terminal.newSecret('new PIN (4 characters or more)', '--pin-fd', options['pin-fd'])
