@@ -10,6 +10,6 @@ import { openSerialPort } from '../../protocol/link/serial-port.ts'
 export async function makeRaw(terminal: string): Promise<void> {
   const { SerialPort } = await import('serialport')
   // opening does it: no echo, no lines, no signals, no translation, eight bits
-  const port = await openSerialPort(SerialPort, terminal, promisify(read))
+  const port = await openSerialPort({ SerialPort, read: promisify(read) }, terminal)
   await port.close()
 }

@@ -4,10 +4,10 @@
  */
 import { close, constants, open } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
-import type { SocketConstructorOpts } from 'node:net'
 import { ReadStream } from 'node:tty'
 import { promisify } from 'node:util'
 import type { OpenPort } from '../../protocol/link/serial-port.ts'
+import { destroyed, terminalStream } from '../../protocol/link/terminal.ts'
 import { holdingTimers, type Timers } from '../../protocol/link/timers.ts'
 
 /** What is used besides the terminal. */
@@ -78,44 +78,15 @@ export class GadgetTerminal {
 /**
  * Opens a terminal that is raw already.
  *
- * libuv reads and writes it as it does a socket: it waits for the kernel without a thread, keeps what does not fit, and
- * ends the stream at a hang-up.
- *
  * @throws the error of the operating system
  */
 export async function openTerminal(path: string): Promise<OpenPort> {
   // as the controlling terminal of a service, pulling the cable would end the service
   const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants
   const fd = await promisify(open)(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
-  const options: SocketConstructorOpts & { writableHighWaterMark: number } = { writableHighWaterMark: 65_536 }
-  const stream = await streamOf(fd, options)
-  stream.on('error', () => {})
-  return {
-    stream,
-    close: () =>
-      new Promise(resolve => {
-        if (stream.closed) resolve()
-        else stream.once('close', () => resolve()).destroy()
-      }),
-  }
-}
-
-/**
- * Makes a stream of a terminal's descriptor. libuv opens the terminal once more for itself, so the descriptor is closed;
- * where it cannot, it would write with blocking calls to a host that may not read, so there is no stream.
- */
-async function streamOf(fd: number, options: SocketConstructorOpts): Promise<ReadStream> {
-  let isOurs = true
-  try {
-    const stream = new ReadStream(fd, options)
-    const { _handle } = stream as ReadStream & { _handle?: { fd?: number } }
-    isOurs = _handle?.fd !== fd
-    if (isOurs) return stream
-    stream.destroy()
-    throw new Error('the terminal cannot be opened a second time')
-  } finally {
-    if (isOurs) await promisify(close)(fd)
-  }
+  const stream = terminalStream(ReadStream, fd)
+  await promisify(close)(fd)
+  return { stream, close: () => destroyed(stream) }
 }
 
 /** A controller keeps the state of the last gadget when that is unbound, but no longer names its function. */

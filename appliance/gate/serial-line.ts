@@ -4,6 +4,7 @@
 
 import { read, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
+import { ReadStream } from 'node:tty'
 import { promisify } from 'node:util'
 import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link/line.ts'
 import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
@@ -34,7 +35,10 @@ export function openSerialLine(path: string, options: Omit<LineOptions, 'open'>)
   if (!path.startsWith('unix:')) {
     return keepOpen({
       ...kept,
-      open: async () => openSerialPort((await import('serialport')).SerialPort, path, promisify(read)),
+      open: async () => {
+        const { SerialPort } = await import('serialport')
+        return openSerialPort({ SerialPort, read: promisify(read), Terminal: ReadStream }, path)
+      },
     })
   }
   const listener = new SocketListener(path.slice('unix:'.length))

@@ -4,9 +4,10 @@
 
 import { read } from 'node:fs'
 import { connect } from 'node:net'
+import { ReadStream } from 'node:tty'
 import { promisify } from 'node:util'
 import { keepOpen, type LineOptions, type SerialLine } from '../../protocol/link/line.ts'
-import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.ts'
+import { type OpenPort, openSerialPort, type SerialSystem } from '../../protocol/link/serial-port.ts'
 
 /**
  * Opens the line at `path`, and again after it went away unless `reopen` is false. While it is open it keeps the process
@@ -17,8 +18,17 @@ import { type OpenPort, openSerialPort } from '../../protocol/link/serial-port.t
 export function openSerialLine(path: string, options: Omit<LineOptions, 'open'>): SerialLine {
   const open = path.startsWith('unix:')
     ? () => openSocket(path.slice('unix:'.length))
-    : async () => openSerialPort((await import('serialport')).SerialPort, path, promisify(read))
+    : async () => openSerialPort(await serialSystem(), path)
   return keepOpen({ ...options, open })
+}
+
+async function serialSystem(): Promise<SerialSystem> {
+  const { SerialPort } = await import('serialport')
+  return {
+    SerialPort,
+    read: promisify(read),
+    Terminal: process.platform === 'linux' ? ReadStream : undefined,
+  }
 }
 
 function openSocket(path: string): Promise<OpenPort> {

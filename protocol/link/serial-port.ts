@@ -2,11 +2,13 @@
  * A serial port as a Duplex for `Link.attach`, made with a `SerialPort` class that is passed in, so that both ends of the
  * cable share it and only the ends load the native module. docs/formats/link.md §7.
  *
- * Three faults of serialport 13 are mended here: its poller forgets that a read waits when a write begins to wait (and
+ * Where Node can move the bytes itself (`terminal.ts`), serialport only sets the terminal up and locks it. Elsewhere three
+ * faults of serialport 13 are mended here: its poller forgets that a read waits when a write begins to wait (and
  * then a busy port stands still for ever), a hung-up terminal is read in a loop, and only `close()` frees the descriptor.
  */
 
 import type { Duplex } from 'node:stream'
+import { destroyed, type TerminalClass, terminalStream } from './terminal.ts'
 
 /** An open port. */
 export interface OpenPort {
@@ -43,15 +45,22 @@ export type ReadDescriptor = (
   position: null,
 ) => Promise<{ bytesRead: number }>
 
+/** What a port is opened with: serialport's class, and how its bytes are moved. */
+export interface SerialSystem {
+  readonly SerialPort: SerialPortClass
+  readonly read: ReadDescriptor
+  /** Where libuv can wait for a terminal (Linux): half the work for each byte, measured. */
+  readonly Terminal?: TerminalClass | undefined
+}
+
 /**
- * Opens the terminal at `path`, raw and without touching its modem lines.
+ * Opens the terminal at `path`, raw, locked, and without touching its modem lines.
  *
  * @throws the error of the operating system when it cannot be opened
  */
 export function openSerialPort(
-  SerialPort: SerialPortClass,
+  { SerialPort, read, Terminal }: SerialSystem,
   path: string,
-  read: ReadDescriptor,
 ): Promise<OpenPort> {
   // USB and pseudo terminals ignore the speed, but there has to be one
   const stream = new SerialPort({
@@ -68,11 +77,39 @@ export function openSerialPort(
         reject(error)
         return
       }
-      mendPoller(stream.port)
-      mendRead(stream.port, read)
+      const { port } = stream
+      if (Terminal !== undefined && hasDescriptor(port)) {
+        try {
+          resolve(overTerminal(stream, terminalStream(Terminal, port.fd)))
+        } catch (cause) {
+          reject(cause)
+        }
+        return
+      }
+      mendPoller(port)
+      mendRead(port, read)
       resolve({ stream, close: () => close(stream) })
     })
   })
+}
+
+function hasDescriptor(port: object | undefined): port is { fd: number } {
+  return typeof (port as { fd?: unknown } | undefined)?.fd === 'number'
+}
+
+/** serialport sets the terminal up, and holds its lock; the bytes go another way. */
+function overTerminal(lock: SerialPortLike, stream: Duplex): OpenPort {
+  return {
+    stream,
+    close: async () => {
+      await flush(lock)
+      await Promise.all([destroyed(stream), close(lock)])
+    },
+  }
+}
+
+function flush(stream: SerialPortLike): Promise<void> {
+  return new Promise(resolve => stream.flush(() => resolve()))
 }
 
 function close(stream: SerialPortLike): Promise<void> {

@@ -15,6 +15,12 @@ const BATCH = 16_384
  */
 const UNDER_WAY = 32_768
 
+/** The longest write, bytes. */
+const LONGEST = BATCH + MAX_ENCODED + 1
+
+/** Bytes of a buffer that many writes are cut from. */
+const SLAB = 131_072
+
 /** A frame whose payload stands in the buffer that was passed to {@link FrameSource.nextFrame}. */
 export interface FrameToWrite {
   readonly kind: Kind
@@ -40,7 +46,9 @@ export class FrameWriter {
   readonly #source: FrameSource
   readonly #counters: LinkCounters
   readonly #raw = frameBuffer()
-  readonly #batch = Buffer.allocUnsafeSlow(BATCH + MAX_ENCODED + 1)
+  /** Writes are cut from it one after another; what the port was handed is never written to again. */
+  #slab = Buffer.allocUnsafeSlow(SLAB)
+  #used = 0
   #blocked = false
   #underWay = 0
   #scheduled = false
@@ -76,19 +84,25 @@ export class FrameWriter {
   #pump(): void {
     while (!this.#blocked && this.#underWay < UNDER_WAY && !this.#stopped && this.#port.writable) {
       const done: (() => void)[] = []
+      if (SLAB - this.#used < LONGEST) {
+        this.#slab = Buffer.allocUnsafeSlow(SLAB)
+        this.#used = 0
+      }
+      const start = this.#used
       // the leading zero ends whatever noise came before, so it costs itself and not a frame
-      this.#batch[0] = 0
-      let end = 1
-      while (end < BATCH) {
+      this.#slab[start] = 0
+      let end = start + 1
+      while (end - start < BATCH) {
         const frame = this.#source.nextFrame(this.#raw, done)
         if (frame === null) break
         this.#counters.framesOut++
-        end = encodeFrame(frame.kind, frame.session, this.#raw, frame.length, this.#batch, end)
+        end = encodeFrame(frame.kind, frame.session, this.#raw, frame.length, this.#slab, end)
       }
-      if (end === 1) return
-      this.#counters.bytesOut += end
-      this.#underWay += end
-      const bytes = Buffer.from(this.#batch.subarray(0, end))
+      if (end === start + 1) return
+      const bytes = this.#slab.subarray(start, end)
+      this.#used = end
+      this.#counters.bytesOut += bytes.length
+      this.#underWay += bytes.length
       this.#blocked = !this.#port.write(bytes, () => {
         this.#underWay -= bytes.length
         this.wake()

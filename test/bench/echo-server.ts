@@ -6,8 +6,9 @@ import { createServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { openSerialLine } from '../../appliance/gate/serial-line.ts'
 import { Link } from '../../protocol/link/link.ts'
+import { openFloorLine } from '../link/floor-line.ts'
 
-process.once('message', ({ key, cert, ca, answer, serial, behind }: Record<string, string>) => {
+process.once('message', ({ key, cert, ca, answer, serial, floor, behind }: Record<string, string>) => {
   const options = {
     key,
     cert,
@@ -33,7 +34,8 @@ process.once('message', ({ key, cert, ca, answer, serial, behind }: Record<strin
   if (serial !== undefined) {
     const link = new Link({ side: 'device' })
     link.on('session', session => server.emit('connection', session))
-    openSerialLine(serial, {
+    const open = floor ? openFloorLine : openSerialLine
+    open(serial, {
       onPort: port => {
         link.attach(port)
         process.send?.('ready')

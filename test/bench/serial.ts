@@ -1,6 +1,7 @@
 /**
- * What one decrypt costs over a serial line, against two echoes of the same size: raw bytes on a pair of terminals of the
- * same kind, and bare HTTPS with client certificates over a link on one.
+ * What one decrypt costs over a serial line, against echoes of the same size on a pair of terminals of the same kind: bare
+ * HTTPS with client certificates over a link, and raw bytes. The link of the floor is on serialport's own stream;
+ * `link-latency-port` compares with HTTPS over a link on our port, which is faster.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
@@ -10,9 +11,12 @@ import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { openSerialPair } from '../../host-agent/cli/demo/serial-pair.ts'
 import { openSerialLine } from '../../host-agent/client/serial-line.ts'
-import { serialWire } from '../../host-agent/client/serial-wire.ts'
 import { WireAgent } from '../../host-agent/client/tls.ts'
+import type { Wire } from '../../host-agent/client/wire.ts'
 import { selfSigned, toPem } from '../../protocol/identity/certificate.ts'
+import type { SerialLine } from '../../protocol/link/line.ts'
+import { Link } from '../../protocol/link/link.ts'
+import { openFloorLine } from '../link/floor-line.ts'
 import { flashCard, PIN, startProcesses, temporaryDirectory } from '../support/appliance.ts'
 import type { Figure } from './figure.ts'
 import { FIELD, PURPOSE, seal } from './local-keeper.ts'
@@ -25,15 +29,14 @@ const WARM_UP = 2000
 type Exchange = (text: string) => Promise<void>
 
 export const figures: { name: string; run: () => Promise<Figure> }[] = [
-  { name: 'link-latency', run: () => latency('link-latency', withHttpsEcho, BAR) },
+  { name: 'link-latency', run: () => latency('link-latency', httpsEcho(true), BAR) },
+  { name: 'link-latency-port', run: () => latency('link-latency-port', httpsEcho(false), null) },
   { name: 'link-latency-raw', run: () => latency('link-latency-raw', withRawEcho, null) },
 ]
 
-async function latency(
-  name: string,
-  withEcho: <T>(dir: string, answer: string, use: (echo: Exchange) => Promise<T>) => Promise<T>,
-  bar: number | null,
-): Promise<Figure> {
+type WithEcho = <T>(dir: string, answer: string, use: (echo: Exchange) => Promise<T>) => Promise<T>
+
+async function latency(name: string, withEcho: WithEcho, bar: number | null): Promise<Figure> {
   const directory = await temporaryDirectory(MEMORY)
   const card = await flashCard(directory.path, '')
   const pair = await openSerialPair({ dir: directory.path })
@@ -73,10 +76,10 @@ async function latency(
 /** Bytes there and back, as many as the request has. */
 async function withRawEcho<T>(dir: string, _answer: string, use: (echo: Exchange) => Promise<T>): Promise<T> {
   const pair = await openSerialPair({ dir })
-  const child = fork(fileURLToPath(new URL('../link/echo-end.ts', import.meta.url)), ['raw', pair.device])
+  const child = fork(fileURLToPath(new URL('../link/echo-end.ts', import.meta.url)), ['floor', pair.device])
   await once(child, 'message')
   const { promise, resolve } = Promise.withResolvers<Duplex>()
-  const line = openSerialLine(pair.host, { onPort: resolve })
+  const line = openFloorLine(pair.host, { onPort: resolve })
   const port = await promise
   try {
     return await use(text => back(port, Buffer.from(text)))
@@ -102,44 +105,55 @@ function back(port: Duplex, bytes: Buffer): Promise<void> {
 }
 
 /** The link and TLS as for a decrypt, and behind them a server that knows the answer. */
-async function withHttpsEcho<T>(
-  dir: string,
-  answer: string,
-  use: (echo: Exchange) => Promise<T>,
-): Promise<T> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-  const certificate = toPem(selfSigned({ namespace: 'bench', role: 'device', name: 'echo' }, privateKey))
-  const pair = await openSerialPair({ dir })
-  const child = fork(fileURLToPath(new URL('./echo-server.ts', import.meta.url)))
-  child.send({ key, cert: certificate, ca: certificate, answer, serial: pair.device })
-  await once(child, 'message')
-  const wire = serialWire(pair.host)
-  const agent: Agent = new WireAgent(wire, { key, certificate }, () => {})
-  const headers = { 'content-type': 'application/json' }
-  const exchange: Exchange = text =>
-    new Promise((resolve, reject) => {
-      const length = { 'content-length': Buffer.byteLength(text) }
-      const sending = request({ agent, method: 'POST', path: '/', headers: { ...headers, ...length } })
-      sending.once('error', reject)
-      sending.once('response', response => {
-        const chunks: Buffer[] = []
-        response.on('data', chunk => chunks.push(chunk))
-        response.on('end', () => {
-          JSON.parse(Buffer.concat(chunks).toString())
-          resolve()
+function httpsEcho(floor: boolean): WithEcho {
+  return async (dir, answer, use) => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+    const certificate = toPem(selfSigned({ namespace: 'bench', role: 'device', name: 'echo' }, privateKey))
+    const pair = await openSerialPair({ dir })
+    const child = fork(fileURLToPath(new URL('./echo-server.ts', import.meta.url)))
+    child.send({ key, cert: certificate, ca: certificate, answer, serial: pair.device, floor })
+    await once(child, 'message')
+    const { link, line } = await hostLink(pair.host, floor)
+    const wire: Wire = {
+      address: `serial:${pair.host}`,
+      open: async () => link.open(),
+      greeting: async () => null,
+      close: () => line.stop(),
+    }
+    const agent: Agent = new WireAgent(wire, { key, certificate }, () => {})
+    const headers = { 'content-type': 'application/json' }
+    const exchange: Exchange = text =>
+      new Promise((resolve, reject) => {
+        const length = { 'content-length': Buffer.byteLength(text) }
+        const sending = request({ agent, method: 'POST', path: '/', headers: { ...headers, ...length } })
+        sending.once('error', reject)
+        sending.once('response', response => {
+          const chunks: Buffer[] = []
+          response.on('data', chunk => chunks.push(chunk))
+          response.on('end', () => {
+            JSON.parse(Buffer.concat(chunks).toString())
+            resolve()
+          })
         })
+        sending.end(text)
       })
-      sending.end(text)
-    })
-  try {
-    return await use(exchange)
-  } finally {
-    agent.destroy()
-    await wire.close()
-    await ended(child)
-    await pair.close()
+    try {
+      return await use(exchange)
+    } finally {
+      agent.destroy()
+      await wire.close()
+      await ended(child)
+      await pair.close()
+    }
   }
+}
+
+async function hostLink(path: string, floor: boolean): Promise<{ link: Link; line: SerialLine }> {
+  const link = new Link({ side: 'host' })
+  const line = (floor ? openFloorLine : openSerialLine)(path, { onPort: port => link.attach(port) })
+  await once(link, 'hello')
+  return { link, line }
 }
 
 async function ended(child: ChildProcess): Promise<void> {

@@ -14,6 +14,7 @@ import { openSerialLine } from '../../host-agent/client/serial-line.ts'
 import { selfSigned, toPem } from '../../protocol/identity/certificate.ts'
 import { Link } from '../../protocol/link/link.ts'
 import { echoes, kill, layCable, startDevice, startHost } from './ends.ts'
+import { openFloorLine } from './floor-line.ts'
 
 const PROBES = ['AT\r\n', 'AT+GCAP\r\n', 'ATI\r', '~~\0~~', '\0\0\x01\x02']
 
@@ -45,6 +46,21 @@ async function carries(t: Test, pair: SerialPair): Promise<void> {
     },
   )
 }
+
+t.test(
+  'When serialport itself moves the bytes, as on macOS and Windows, then every byte is there',
+  async t => {
+    const pair = await layCable(t, 'socat')
+    if (pair === null) return
+    await startDevice(t, pair.device)
+    const link = new Link({ side: 'host', helloEvery: 100 })
+    const line = openFloorLine(pair.host, { onPort: port => link.attach(port), pause: 20 })
+    t.teardown(() => line.stop())
+    await once(link, 'hello')
+    t.ok(await echoes(link, 2 * 1024 * 1024))
+    t.match(link.counters, { noiseBytes: 0, gaps: 0, resetsIn: 0, resetsOut: 0 })
+  },
+)
 
 async function survivesKill(t: Test, pair: SerialPair): Promise<void> {
   await t.test(
