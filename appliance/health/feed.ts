@@ -1,7 +1,7 @@
 /** The feed of snapshots from health to gate: framed CBOR on a UNIX socket, newest first at connect, then each new one. */
 import { chmod, rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { frame, readMessages } from '../ipc/frame.ts'
+import { frame, readMessages, SOCKET_MODE } from '../ipc/frame.ts'
 import { boolean, integer, map, nullable, number, type Of, text } from '../ipc/shape.ts'
 
 /** A snapshot as it travels. The gate checks it: health is not trusted with anything but numbers. */
@@ -43,7 +43,7 @@ export class SnapshotFeed {
       this.#server.once('error', reject)
       this.#server.listen(path, resolve)
     })
-    await chmod(path, 0o600)
+    await chmod(path, SOCKET_MODE)
   }
 
   publish(snapshot: Snapshot): void {

@@ -11,6 +11,12 @@ import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 /** Largest message, in bytes: a full decrypt request of 1 MiB JSON fits as CBOR. */
 export const MAX_MESSAGE = 2 * 1_048_576
 
+/**
+ * Of the sockets between our processes. Who may connect is decided by their directory: on the Pi it belongs to the gate's
+ * group, on a developer's machine nobody else may enter it.
+ */
+export const SOCKET_MODE = 0o660
+
 /** A message that breaks the protocol: `rpc-malformed`, or `too-large` before it is sent. */
 export class RpcError extends ClavigerError {}
 

@@ -6,7 +6,7 @@
  */
 
 import * as fs from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** One directory of files, written by one process at a time. */
@@ -43,7 +43,7 @@ export function directoryFiles(directory: string): LogFiles {
   const flags = { read: 'r', append: 'a+', new: 'w+' }
   return {
     list: () => fs.readdirSync(directory),
-    open: (name, mode) => openFile(fs.openSync(at(name), flags[mode], 0o600)),
+    open: (name, mode) => openFile(at(name), flags[mode]),
     rename: (from, to) => fs.renameSync(at(from), at(to)),
     unlink: name => fs.unlinkSync(at(name)),
     async syncDirectory() {
@@ -53,7 +53,10 @@ export function directoryFiles(directory: string): LogFiles {
   }
 }
 
-function openFile(fd: number): LogFile {
+function openFile(path: string, flags: string): LogFile {
+  const fd = fs.openSync(path, flags, 0o600)
+  /** Node's permission model lets only a handle be synced; a sync is of the file, whoever wrote it. */
+  let syncing: Promise<FileHandle> | null = null
   return {
     stat() {
       const { size, mtimeMs } = fs.fstatSync(fd)
@@ -62,10 +65,24 @@ function openFile(fd: number): LogFile {
     read: (into, position) => fs.readSync(fd, into, 0, into.length, position),
     write: bytes => fs.writeSync(fd, bytes),
     truncate: size => fs.ftruncateSync(fd, size),
-    sync: () =>
-      new Promise((resolve, reject) => fs.fdatasync(fd, error => (error ? reject(error) : resolve()))),
-    close: () => fs.closeSync(fd),
+    async sync() {
+      syncing ??= sameFile(path, fd)
+      await (await syncing).datasync()
+    },
+    close() {
+      fs.closeSync(fd)
+      void syncing?.then(handle => handle.close()).catch(() => {})
+    },
   }
+}
+
+/** A handle of the file that is open as `fd`. */
+async function sameFile(path: string, fd: number): Promise<FileHandle> {
+  const handle = await open(path, 'r+')
+  const [{ ino, dev }, other] = [fs.fstatSync(fd), await handle.stat()]
+  if (other.ino === ino && other.dev === dev) return handle
+  await handle.close()
+  throw new Error(`${path} was replaced while it was open`)
 }
 
 /** Writes all bytes at the end. @throws what the file throws; some of the bytes may have been written then */

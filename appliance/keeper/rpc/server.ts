@@ -3,7 +3,7 @@ import { chmod, rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { ClavigerError } from '../../../protocol/api/errors.ts'
 import type { Cbor } from '../../../protocol/cbor.ts'
-import { frame, RpcError, readMessages } from '../../ipc/frame.ts'
+import { frame, RpcError, readMessages, SOCKET_MODE } from '../../ipc/frame.ts'
 import {
   type Caller,
   type EventName,
@@ -55,7 +55,7 @@ export class RpcServer {
       server.once('error', reject)
       server.listen(path, resolve)
     })
-    await chmod(path, 0o600)
+    await chmod(path, SOCKET_MODE)
   }
 
   /** Serves one connected socket. */
