@@ -1,14 +1,10 @@
-/** `image build | lock | keygen | verify | verify-build`: makes the images of the device, and checks them. docs/image.md. */
-import { buildCommand } from './commands/build.ts'
-import { keygen } from './commands/keygen.ts'
-import { lock } from './commands/lock.ts'
-import { verify } from './commands/verify.ts'
-import { verifyBuild } from './commands/verify-build.ts'
+/** `image build | verify-build | verify | flash | lock | keygen`: makes the images of the device, checks them, writes them to cards. docs/image.md. */
 import { ImageError } from './errors.ts'
 
 const USAGE = `image build [--mode dongle|lan] [--model zero2w|3|4] [--kernel stable|backports]
 image verify-build [the same]
 image verify CARD --manifest FILE --key FILE
+image flash IMAGE CARD --provision FILE --key FILE
 image lock --refresh
 image keygen
 
@@ -23,6 +19,16 @@ image keygen
     --out DIR        keep both builds there
   verify             compare a card, or an image file, with a release
     --unsigned       although nobody vouches for the manifest
+  flash              erase a card and write a release to it (docs/flash.md)
+    --provision FILE made by "claviger provision --write"; "claviger flash" makes it by itself
+    --network FILE   network.json of a LAN box
+    --address X=A    fixed address of an interface, as in eth0=192.168.1.5/24; may be repeated
+    --manifest FILE  unless it is beside the image
+    --unsigned       although nobody vouches for the manifest
+    --yes NAME       do not ask; NAME is that of the card, such as sdb
+    --size SIZE      of a card that is a file, such as 2G
+    --not-removable  although it is built in
+    --large          although it is larger than 512 GB
   lock --refresh     resolve the Debian packages of the image anew
   keygen             make a pair of keys for signing (--out NAME)
 `
@@ -30,22 +36,25 @@ image keygen
 /** A command: what it is given after its name. */
 type Command = (args: string[]) => Promise<void>
 
-const COMMANDS: Record<string, Command> = {
-  build: buildCommand,
-  'verify-build': verifyBuild,
-  verify,
-  lock,
-  keygen,
+/** Each is loaded only when it is used: flashing needs less of the machine than building. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
+  build: async () => (await import('./commands/build.ts')).buildCommand,
+  'verify-build': async () => (await import('./commands/verify-build.ts')).verifyBuild,
+  verify: async () => (await import('./commands/verify.ts')).verify,
+  flash: async () => (await import('./commands/flash.ts')).flash,
+  lock: async () => (await import('./commands/lock.ts')).lock,
+  keygen: async () => (await import('./commands/keygen.ts')).keygen,
 }
 
 const [name = '--help', ...args] = process.argv.slice(2)
-const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-if (!command) {
+const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+if (!load) {
   const asked = ['help', '--help', '-h'].includes(name)
   process[asked ? 'stdout' : 'stderr'].write(USAGE)
   process.exit(asked ? 0 : 2)
 }
 try {
+  const command = await load()
   await command(args)
 } catch (error) {
   const { message, code } = error as NodeJS.ErrnoException

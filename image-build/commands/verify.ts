@@ -1,11 +1,10 @@
 /** `image verify CARD --manifest FILE --key FILE`: whether a card that came back is the release. */
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { compareCard, readableOf } from '../disk/compare.ts'
 import { ImageError } from '../errors.ts'
 import { Progress } from '../fetch/progress.ts'
-import { parseManifest } from '../release/manifest.ts'
-import { isSigned } from '../release/signature.ts'
+import { readTrustedManifest } from '../release/trusted.ts'
 
 const options = {
   manifest: { type: 'string' },
@@ -20,16 +19,7 @@ export async function verify(args: string[]): Promise<void> {
     throw new ImageError('say which card, and --manifest FILE', {
       hint: 'such as: image verify /dev/sdX --manifest FILE --key FILE',
     })
-  const text = await readFile(values.manifest, 'utf8')
-  if (values.key) {
-    const signature = await readFile(`${values.manifest}.sig`, 'utf8')
-    if (!isSigned(text, signature, await readFile(values.key, 'utf8')))
-      throw new ImageError('the signature of the manifest does not hold: nothing was compared')
-  } else if (!values.unsigned)
-    throw new ImageError('name the public key of the release with --key', {
-      hint: 'say --unsigned to compare with a manifest that nobody vouches for',
-    })
-  const manifest = parseManifest(text)
+  const manifest = await readTrustedManifest(values.manifest, values)
   const progress = new Progress(process.stderr)
   await using handle = await open(card, 'r')
   const show = (done: number, total: number) => progress.show(`compare ${card}`, done, total)
