@@ -7,6 +7,8 @@ import { Terminal } from './terminal.ts'
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   demo: () => import('./commands/demo.ts'),
   status: () => import('./commands/status.ts'),
+  image: () => import('./commands/image.ts'),
+  flash: () => import('./commands/flash.ts'),
   provision: () => import('./commands/provision.ts'),
   enrol: () => import('./commands/enrol.ts'),
   agent: () => import('./commands/agent.ts'),

@@ -109,6 +109,22 @@ export class Terminal {
     return this.#ask(prompt, signal)
   }
 
+  /** Asks for something that is no secret: what is typed is shown. Nothing typed is `preset`. */
+  async question(prompt: string, preset: string): Promise<string> {
+    const reader = createInterface({ input: this.#in, output: this.#err, terminal: true })
+    return new Promise((resolve, reject) => {
+      reader.once('SIGINT', () => {
+        reader.close()
+        this.#err.write('\n')
+        reject(new UsageError('interrupted'))
+      })
+      reader.question(`${prompt} (${preset}): `, answer => {
+        reader.close()
+        resolve(answer.trim() || preset)
+      })
+    })
+  }
+
   /** Asks twice for a new secret. */
   async newSecret(prompt: string, option: string, descriptor: string | undefined): Promise<string> {
     for (;;) {

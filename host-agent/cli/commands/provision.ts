@@ -1,35 +1,39 @@
 /** `claviger provision`: what goes onto the card before the first boot, and making the keystore after it. */
 import { writeFile } from 'node:fs/promises'
-import { administratorName, makeCard } from '../../client/card.ts'
+import { fromBase64url } from '../../../protocol/bytes.ts'
 import { provision } from '../../client/connect.ts'
 import { localWires } from '../../client/local-wires.ts'
 import {
   listProfiles,
   type Profile,
   profileDirectory,
-  RESERVED_NAME,
   readProfile,
   writeProfile,
 } from '../../client/profile.ts'
 import { fileWitness, forgetOtherLog } from '../../client/witness-file.ts'
+import { CARD_OPTIONS, CARD_USAGE, nextCommands, prepareCard } from '../cards.ts'
 import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
+import { formatFingerprint } from '../fingerprint.ts'
+import { type Beginning, begin, writeSheet } from '../first-steps.ts'
 import { type Choice, chooseProfile } from '../session.ts'
+import { NO_SHEET, openNamed } from '../sheet/file.ts'
 
-const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,31}$/
-const MAX_NAMESPACES = 64
+/** What a shop's first key is called in the manuals, too. */
+const FIRST_KEY = 'orders'
+/** As an answer: no key yet. */
+const NO_KEY = '-'
 
 export const command: Command = {
-  summary: 'make a new device yours: its first administrator and its passphrase',
+  summary: 'make a new device yours: its first administrator, its passphrase, its first key',
   usage: `claviger provision --write FILE [--as NAME] [--device NAME] [--namespace NAME]…   before the first boot
-claviger provision --at ADDRESS [--as NAME] [--passphrase-fd N]   after it
+claviger provision --at ADDRESS [--as NAME] [--passphrase-fd N] [--first-key NAME] [--sheet FILE]   after it
 
-  --write FILE        write provision.json for the card, and keep its other half here
-  --as NAME           name of the first administrator (default owner)
-  --device NAME       name of the device, for people (default claviger)
-  --namespace NAME    a shop of its own on the device, with keys, passphrase and log of its own; may be given
-                      several times (default: one, named default). Its administrator is owner-NAME
-  --at ADDRESS        where the booted device answers
+  --write FILE        write provision.json for the card, and keep its other half here; claviger flash does so, too
+${CARD_USAGE}  --at ADDRESS        where the booted device answers
   --passphrase-fd N   read the new passphrase from file descriptor N instead of the terminal
+  --first-key NAME    make a key of that name, too (asked for on a terminal; - for none)
+  --sheet FILE        write the recovery sheet there, a page to print (on a terminal, unless said:
+                      claviger-recovery-DEVICE.html in this directory; - for none)
   --json
 `,
 
@@ -38,10 +42,11 @@ claviger provision --at ADDRESS [--as NAME] [--passphrase-fd N]   after it
       args,
       {
         ...COMMON,
+        ...CARD_OPTIONS,
         write: { type: 'string' },
-        device: { type: 'string' },
-        namespace: { type: 'string', multiple: true },
         'passphrase-fd': { type: 'string' },
+        'first-key': { type: 'string' },
+        sheet: { type: 'string' },
       },
       [],
     )
@@ -56,24 +61,64 @@ claviger provision --at ADDRESS [--as NAME] [--passphrase-fd N]   after it
         'where is the device?',
         'name it with --at usb: for the dongle that is plugged in, or --at https://host:8443',
       )
+    const isAsked = terminal.canAsk && options['passphrase-fd'] === undefined && !options.json
+    const said = options['first-key'] === NO_KEY ? undefined : options['first-key']
+    if (said !== undefined) assertName(said)
     const passphrase = await terminal.newSecret(
       'new passphrase (8 characters or more)',
       '--passphrase-fd',
       options['passphrase-fd'],
     )
-    const provisioned = await provision(profile, passphrase, { open: localWires(env) })
+    const firstKey = isAsked && options['first-key'] === undefined ? await askForKey(surroundings) : said
+    const { sheet } = options
+    const named = sheet === undefined || sheet === NO_SHEET ? null : await openNamed(sheet)
+    const provisioned = await provision(profile, passphrase, { open: localWires(env) }).catch(async error => {
+      await named?.discard()
+      throw error
+    })
     const directory = profileDirectory(env)
     await writeProfile(directory, provisioned)
     await forgetOtherLog(fileWitness(directory, provisioned.name), provisioned.logKey!)
-    const { name, device } = provisioned
-    if (options.json) terminal.printJson({ name, namespace: provisioned.namespace, device })
-    else {
-      const where = provisioned.namespace === 'default' ? '' : `, namespace ${provisioned.namespace}`
-      terminal.print(`the device ${device}${where} is yours, ${name}`)
-      terminal.hint('keep the passphrase in a safe: without it nobody can unlock as administrator')
-    }
-    return 0
+
+    const wanted = named ?? (isAsked && sheet === undefined ? 'unnamed' : null)
+    const beginning: Beginning =
+      firstKey !== undefined || wanted !== null
+        ? await begin(provisioned, firstKey, surroundings)
+        : { name: null, key: null, failure: null }
+    const path = wanted === null ? null : await writeSheet(wanted, provisioned, beginning, surroundings)
+    return tell(provisioned, beginning, path, options.json ?? false, surroundings)
   },
+}
+
+/** Says what was made; what could not be is no reason to hide the rest. */
+function tell(
+  { name, namespace, device }: Profile,
+  { key, failure }: Beginning,
+  sheet: string | null,
+  json: boolean,
+  { terminal }: Surroundings,
+): number {
+  if (json) terminal.printJson({ name, namespace, device, ...(key && { key }), ...(sheet && { sheet }) })
+  else {
+    terminal.print(`fingerprint: ${formatFingerprint(fromBase64url(device)!)}`)
+    if (key) terminal.print(`public key of ${key.name}: ${key.versions.at(-1)!.publicKey}`)
+    if (sheet) terminal.print(`recovery sheet: ${sheet}`)
+    const where = namespace === 'default' ? '' : `, namespace ${namespace}`
+    terminal.print(`the device ${device}${where} is yours, ${name}`)
+    terminal.hint('keep the passphrase in a safe: without it nobody can unlock as administrator')
+    if (sheet) terminal.hint('print the sheet, write the passphrase on it by hand, and put it there, too')
+  }
+  if (!failure) return 0
+  terminal.say(`the device is yours, but there is no first key: ${failure.message}`)
+  terminal.hint(`make it with: claviger admin key create NAME --as ${name}`)
+  return 1
+}
+
+async function askForKey({ terminal }: Surroundings): Promise<string | undefined> {
+  const answer = await terminal.question(`name of the first key, ${NO_KEY} for none`, FIRST_KEY)
+  if (answer === NO_KEY) return undefined
+  assertName(answer)
+  return answer
 }
 
 /** The enrolment that waits for its device, where only one does. */
@@ -97,25 +142,10 @@ interface CardOptions {
 
 async function writeCard(
   file: string,
-  {
-    as: administrator = 'owner',
-    device = 'claviger',
-    namespace: namespaces = ['default'],
-    json,
-  }: CardOptions,
+  { json, ...choice }: CardOptions,
   { terminal, env }: Surroundings,
 ): Promise<number> {
-  checkNamespaces(namespaces)
-  const directory = profileDirectory(env)
-  const present = await listProfiles(directory)
-  for (const name of namespaces.map(namespace => administratorName(administrator, namespace))) {
-    assertName(name)
-    if (name === RESERVED_NAME) throw new UsageError(`no enrolment can be called ${RESERVED_NAME}`)
-    if (present.includes(name))
-      throw new UsageError(`this machine has an enrolment ${name} already`, 'choose another name with --as')
-  }
-  const { provisionJson, profiles } = makeCard(administrator, device, namespaces)
-  for (const profile of profiles) await writeProfile(directory, profile)
+  const { provisionJson, profiles } = await prepareCard(choice, env)
   await writeFile(file, provisionJson, { mode: 0o600 })
   if (json) {
     terminal.printJson({
@@ -125,23 +155,8 @@ async function writeCard(
     return 0
   }
   terminal.print(`${file} is written`)
-  const [first, ...others] = profiles.map(({ name }) =>
-    profiles.length > 1 ? `claviger provision --at ADDRESS --as ${name}` : 'claviger provision --at ADDRESS',
-  )
+  const [first, ...others] = nextCommands(profiles)
   terminal.hint(`put it on the card, boot the device, then: ${first}`)
   for (const next of others) terminal.hint(`and ${next}`)
   return 0
-}
-
-function checkNamespaces(namespaces: readonly string[]): void {
-  for (const namespace of namespaces)
-    if (!NAMESPACE.test(namespace))
-      throw new UsageError(
-        `${namespace} cannot be a namespace`,
-        'a namespace has 1 to 32 of a-z, 0-9 and hyphen, and starts with a letter or digit',
-      )
-  const twice = namespaces.find((name, i) => namespaces.indexOf(name) !== i)
-  if (twice !== undefined) throw new UsageError(`the namespace ${twice} is given twice`)
-  if (namespaces.length > MAX_NAMESPACES)
-    throw new UsageError(`there are more than ${MAX_NAMESPACES} namespaces`)
 }
