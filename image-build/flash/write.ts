@@ -86,7 +86,7 @@ async function writeRest(
       copyOverlap(bytes, 0, first, 0)
       bytes.fill(0, 0, SECTOR)
     }
-    if (!card.isFresh || bytes.some(byte => byte !== 0)) await card.write(at, bytes)
+    if (!card.isFresh || !isZero(bytes)) await card.write(at, bytes)
     hashes.push(sha256(bytes))
     at += bytes.length
     if (hashes.length % SYNC_EVERY === 0) await card.sync()
@@ -98,6 +98,10 @@ async function writeRest(
     throw new Error('the image changed while it was read')
   return { first, hashes }
 }
+
+const ZEROS = Buffer.alloc(PIECE)
+
+const isZero = (bytes: Uint8Array) => ZEROS.compare(bytes, 0, bytes.length, 0, bytes.length) === 0
 
 async function verifyRest(
   card: Card,
