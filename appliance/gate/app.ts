@@ -73,6 +73,8 @@ declare module 'fastify' {
     deviceState(): State | null
     /** Calls back each time that the keeper tells the state of a namespace. */
     onState(listener: (namespace: string, state: State) => void): void
+    /** Calls back each time that the keeper tells how many requests of a namespace wait for a press of the button. */
+    onTouch(listener: (namespace: string, count: number) => void): void
   }
 }
 
@@ -173,6 +175,9 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
   app.decorate('deviceState', () => trust.publicState)
   app.decorate('onState', (listener: (namespace: string, state: State) => void) => {
     keeper.on('trust', ({ namespace, state }) => listener(namespace, state as State))
+  })
+  app.decorate('onTouch', (listener: (namespace: string, count: number) => void) => {
+    keeper.on('touch', ({ namespace, count }) => listener(namespace, count))
   })
   const stretcher = new Stretcher({ memory: options.argon2Memory })
   const gate: Gate = { app, keeper, identity, stretcher, stateOf, mount }

@@ -70,3 +70,20 @@ export const map = <T extends Record<string, unknown>>(fields: { [K in keyof T]:
     Object.keys(value).length === names.length &&
     names.every(name => Object.hasOwn(value, name) && fields[name]!((value as Record<string, unknown>)[name]))
 }
+
+/** A map with exactly the keys of a form, of which those of `more` may be missing. */
+export const mapWith = <T extends Record<string, unknown>, U extends Record<string, unknown>>(
+  fields: { [K in keyof T]: Shape<T[K]> },
+  more: { [K in keyof U]: Shape<U[K]> },
+): Shape<T & Partial<U>> => {
+  const isWhole = map(fields)
+  return (value): value is T & Partial<U> => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+    const entries = Object.entries(value)
+    const isMore = (name: string) => Object.hasOwn(more, name)
+    return (
+      isWhole(Object.fromEntries(entries.filter(([name]) => !isMore(name)))) &&
+      entries.every(([name, item]) => !isMore(name) || more[name]!(item))
+    )
+  }
+}

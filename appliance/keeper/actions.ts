@@ -59,7 +59,8 @@ export function detailOf<M extends Method>(method: M, params: Params<M>): Detail
   return RECORDED[method]?.(params) ?? null
 }
 
-function grantDetail({ agent, key, fields, purposes, reveal, budgets, hours }: Params<'addGrant'>): Detail {
+function grantDetail(grant: Params<'addGrant'>): Detail {
+  const { agent, key, fields, purposes, reveal, budgets, hours, presence } = grant
   return {
     agent,
     key,
@@ -68,6 +69,7 @@ function grantDetail({ agent, key, fields, purposes, reveal, budgets, hours }: P
     reveal: reveal.join(' '),
     budgets: budgets.map(spellBudget).join(' '),
     hours: hours ? `${hours.days.join('')} ${hours.from}-${hours.to} ${hours.zone}` : '',
+    ...(presence ? { presence } : {}),
   }
 }
 

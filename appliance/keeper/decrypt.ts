@@ -26,6 +26,8 @@ export interface Situation {
   agent: SealedAgent
   usage: Usage
   clock: PolicyClock
+  /** The button was pressed for this batch. */
+  touched?: boolean
 }
 
 /** An item after its decision: ready to open, or refused. */
@@ -50,7 +52,7 @@ export function decideItems(situation: Situation, purpose: string, items: readon
 }
 
 function decideItem(situation: Situation, grants: readonly Grant[], purpose: string, item: Item): Decided {
-  const { namespace, unlocked, agent, usage, clock } = situation
+  const { namespace, unlocked, agent, usage, clock, touched = false } = situation
   const [ciphertext, field, record, mode, option] = item
   let key = ''
   try {
@@ -62,7 +64,7 @@ function decideItem(situation: Situation, grants: readonly Grant[], purpose: str
     const { name, role } = agent
     const decision = decide(
       { agent: name, role, key: token.key, field, purpose, reveal: mode, record },
-      { grants, usage },
+      { grants, usage, touched },
       clock,
     )
     if (decision.code !== undefined) return { item, key, ...refusalOf(decision) }
@@ -81,8 +83,8 @@ function decideItem(situation: Situation, grants: readonly Grant[], purpose: str
 }
 
 function refusalOf(decision: Exclude<Decision, { grant: string }>): Pick<Decided, 'code' | 'free' | 'alarm'> {
-  if (decision.code !== 'over-budget') return { code: decision.code }
-  return { code: decision.code, free: decision.free, alarm: decision.alarm }
+  const { code, alarm } = decision
+  return code === 'over-budget' ? { code, alarm, free: decision.free } : { code, alarm }
 }
 
 /** What the log tells of a batch: items of the same key, field, mode and fate together. */

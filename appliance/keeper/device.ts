@@ -15,7 +15,9 @@ import { Keeper } from './keeper.ts'
 import type { CostFloor } from './keystore/factors.ts'
 import { directoryStorage, type Storage } from './keystore/storage.ts'
 import { originOf } from './log-key.ts'
-import type { Caller, EventParams, Method, Params, Results } from './rpc/messages.ts'
+import { Presence } from './panel/presence.ts'
+import type { Caller, EventName, EventParams, Method, Params, Results } from './rpc/messages.ts'
+import type { Greeting } from './rpc/server.ts'
 import { Vault } from './vault.ts'
 
 export interface DeviceOptions {
@@ -29,22 +31,27 @@ export interface DeviceOptions {
   floor?: CostFloor | undefined
   /** Makes garbage collection run. */
   collect?: (() => void) | undefined
+  /** Where requests wait for a press of the button; without one where there is none. */
+  presence?: Presence | undefined
   /** Stands between the keystores and their directory; tests only. */
   storage?: ((real: Storage) => Storage) | undefined
   /** A generation of the keystore that is taken although the log has seen a later one, by namespace. */
   acceptGeneration?: ReadonlyMap<string, number> | undefined
 }
 
-type Events = { trust: [EventParams<'trust'>]; revoked: [EventParams<'revoked'>] }
+type Events = { [E in EventName]: [EventParams<E>] }
 
 /** A file in the directory of keystores that is one; those beside it have a dot in their names. */
 const KEYSTORE = /^[a-z0-9][a-z0-9-]{0,31}$/
 
 export class Device extends EventEmitter<Events> {
   readonly #keepers = new Map<string, Part>()
+  readonly #presence: Presence
 
-  private constructor(parts: Part[]) {
+  private constructor(parts: Part[], presence: Presence) {
     super()
+    this.#presence = presence
+    presence.on('change', (namespace, count) => this.emit('touch', { namespace, count }))
     for (const part of parts) {
       this.#keepers.set(part.keeper.namespace, part)
       part.keeper.on('trust', params => this.emit('trust', params))
@@ -57,7 +64,9 @@ export class Device extends EventEmitter<Events> {
    *
    * @throws KeystoreError `keystore-busy`; AuditError `audit-unavailable`
    */
-  static async open(options: DeviceOptions): Promise<Device> {
+  static async open(given: DeviceOptions): Promise<Device> {
+    const { presence = new Presence() } = given
+    const options = { ...given, presence }
     const directory = join(options.data, 'keystore')
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const found = (await readdir(directory)).filter(name => KEYSTORE.test(name))
@@ -70,7 +79,7 @@ export class Device extends EventEmitter<Events> {
       await Promise.all(parts.map(close))
       throw error
     }
-    return new Device(parts)
+    return new Device(parts, presence)
   }
 
   /** The keeper of a namespace. */
@@ -80,6 +89,18 @@ export class Device extends EventEmitter<Events> {
 
   get keepers(): Keeper[] {
     return [...this.#keepers.values()].map(({ keeper }) => keeper)
+  }
+
+  /** What a gate is told first. */
+  greeting(): ReturnType<Greeting> {
+    return this.keepers.flatMap((keeper): ReturnType<Greeting> => {
+      const { namespace } = keeper
+      const count = this.#presence.count(namespace)
+      return [
+        ['trust', keeper.trust()],
+        ...(count > 0 ? [['touch', { namespace, count }] as ['touch', EventParams<'touch'>]] : []),
+      ]
+    })
   }
 
   /** Keystore of a namespace; for tests. */
@@ -94,8 +115,15 @@ export class Device extends EventEmitter<Events> {
     return part.keeper.handle(method, caller, params)
   }
 
+  /** Lockdown of every namespace, because somebody held the button. */
+  async lockDownByHand(): Promise<void> {
+    await Promise.all(this.keepers.map(keeper => keeper.lockDownByHand()))
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#keepers.values()].map(close))
+    // Who waits for a press hears that the device is locked.
+    for (const namespace of this.#keepers.keys()) this.#presence.withdraw(namespace)
   }
 }
 
@@ -106,7 +134,16 @@ interface Part {
 }
 
 async function openPart(namespace: string, options: DeviceOptions): Promise<Part> {
-  const { data, provisions, deviceSecret, clock, floor, collect, storage = (real: Storage) => real } = options
+  const {
+    data,
+    provisions,
+    deviceSecret,
+    presence,
+    clock,
+    floor,
+    collect,
+    storage = (real: Storage) => real,
+  } = options
   const vault = await Vault.load({
     storage: storage(directoryStorage(join(data, 'keystore'))),
     namespace,
@@ -128,7 +165,8 @@ async function openPart(namespace: string, options: DeviceOptions): Promise<Part
       await log.append(acceptance(accepted), { administrative: true })
     else vault.expectGeneration(chronicle.generation)
     const provision = provisions.get(namespace) ?? null
-    return { keeper: new Keeper({ vault, log, chronicle, provision, deviceSecret, clock }), vault, log }
+    const keeper = new Keeper({ vault, log, chronicle, provision, deviceSecret, presence, clock })
+    return { keeper, vault, log }
   } catch (error) {
     await vault.close()
     throw error

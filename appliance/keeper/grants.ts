@@ -42,12 +42,13 @@ export function explainGrant(
   const role = [...agents.values()].find(({ name }) => name === agent)?.role ?? 'operator'
   const { usage } = service.recorder.chronicle
   const ask = { agent, role, key, field, purpose, reveal, record: '' }
-  const { decision, rules } = explain(ask, { grants, usage }, clock)
+  const { decision, touch, rules } = explain(ask, { grants, usage }, clock, service.presence.hasButton)
   return {
     allowed: decision.code === undefined,
     code: decision.code ?? '',
     grant: decision.code === undefined ? decision.grant : '',
     free: decision.code === 'over-budget' ? freeAt(decision.free, clock) : 0,
+    touch,
     rules: [...rules],
   }
 }

@@ -14,7 +14,9 @@ import type { AuditLog } from './audit/log.ts'
 import { serveAudit } from './auditing.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Clock } from './clock.ts'
+import { confirm } from './confirming.ts'
 import { type Alarmed, open } from './opening.ts'
+import { Presence } from './panel/presence.ts'
 import { type Call, perform } from './perform.ts'
 import { pinOf, Recorder } from './recorder.ts'
 import { Counters, report } from './report.ts'
@@ -34,6 +36,8 @@ export interface KeeperOptions {
   provision: Provision | null
   /** The 32 bytes of the systemd credential `device-secret`. */
   deviceSecret: Uint8Array
+  /** Where requests wait for a press of the button; without one where there is none. */
+  presence?: Presence | undefined
   clock: Clock
 }
 
@@ -48,12 +52,13 @@ export class Keeper extends EventEmitter<Events> {
   /** Resolves when the budgets have been counted; decisions wait for it. */
   #counted: Promise<void> | null = null
 
-  constructor({ clock, log, chronicle, ...parts }: KeeperOptions) {
+  constructor({ clock, log, chronicle, presence = new Presence(), ...parts }: KeeperOptions) {
     super()
     this.#vault = parts.vault
     this.#recorder = new Recorder(log, clock, chronicle)
     this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
-    this.#service = { ...parts, recorder: this.#recorder, now: () => Math.floor(clock.wall() / 1000) }
+    const now = () => Math.floor(clock.wall() / 1000)
+    this.#service = { ...parts, presence, recorder: this.#recorder, now }
   }
 
   get namespace(): string {
@@ -64,6 +69,11 @@ export class Keeper extends EventEmitter<Events> {
     const { state } = this.#vault
     const isForgotten = state === 'locked' || state === 'operational'
     return isForgotten && this.#recorder.chronicle.lockdown ? 'lockdown' : state
+  }
+
+  /** Something is wrong with the keystore or with the log. */
+  get isDamaged(): boolean {
+    return this.#reason() !== ''
   }
 
   /** What the gate must know to let anybody in: see `EVENTS.trust`. */
@@ -192,7 +202,7 @@ export class Keeper extends EventEmitter<Events> {
     const index = await this.#recorder.allowed(caller, method, detail)
     try {
       const result = await perform(this.#service, { ...call, index })
-      if (method === 'revoke') this.emit('revoked', { pins: result as Uint8Array[] })
+      if (method === 'revoke') this.#revoked((params as Params<'revoke'>).name, result as Uint8Array[])
       if (method === 'provision') await this.#opened()
       if (method === 'changeSettings') this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
       if (this.#vault.generation > generation) await this.#wrote(caller)
@@ -201,6 +211,11 @@ export class Keeper extends EventEmitter<Events> {
       await this.#recorder.failed(caller, method, error)
       throw error
     }
+  }
+
+  #revoked(name: string, pins: Uint8Array[]): void {
+    this.#service.presence.withdraw(this.namespace, name)
+    this.emit('revoked', { pins })
   }
 
   /** Tells the log of the keystore's generation: one that is older is a copy that was put back. */
@@ -288,7 +303,9 @@ export class Keeper extends EventEmitter<Events> {
 
   async #decrypt(caller: Caller, params: Params<'decrypt'>): Promise<Results['decrypt']> {
     if (this.#counted) await this.#counted
-    const { result, alarm } = await open(this.#service, caller, params, this.#counters)
+    const touched = await confirm(this.#service, caller, params)
+    if (this.#counted) await this.#counted
+    const { result, alarm } = await open(this.#service, caller, params, this.#counters, touched)
     // The answer does not wait for the log: a canary must take no longer than what does not open.
     if (alarm) void this.#lockdownNow(caller, alarm)
     return result()
@@ -306,8 +323,19 @@ export class Keeper extends EventEmitter<Events> {
     return { state: this.state }
   }
 
+  /**
+   * Somebody held the button of the device. Where there is nothing to forget, or it was forgotten, nothing happens.
+   * Resolves when it is written.
+   */
+  async lockDownByHand(): Promise<void> {
+    const { state } = this
+    if (state !== 'locked' && state !== 'operational') return
+    const button = { name: 'button', role: '' }
+    await this.#lockdownNow(button, { what: 'lockdown', why: 'the button of the device was held' })
+  }
+
   /** Forgets every key before it returns; resolves when it is written why. */
-  #lockdownNow({ name, role }: Caller, { what, why }: Alarmed): Promise<void> {
+  #lockdownNow({ name, role }: Pick<Caller, 'name' | 'role'>, { what, why }: Alarmed): Promise<void> {
     this.#recorder.chronicle.lockDown({ what, when: this.#service.now(), why })
     this.#forget()
     const code = what === 'lockdown' ? {} : { code: what }
@@ -319,6 +347,7 @@ export class Keeper extends EventEmitter<Events> {
   #forget(): void {
     this.#recorder.log.setSigner(null)
     this.#vault.lock()
+    this.#service.presence.withdraw(this.namespace)
     this.emit('trust', this.trust())
   }
 }

@@ -22,12 +22,16 @@ export interface Outcome {
   alarm: Alarmed | null
 }
 
-/** @throws ClavigerError `audit-unavailable`, `too-many-tries`; `wrong-state` when it was locked meanwhile */
+/**
+ * @param touched - the button was pressed for this request
+ * @throws ClavigerError `audit-unavailable`, `too-many-tries`; `wrong-state` when it was locked meanwhile
+ */
 export async function open(
   service: Service,
   caller: Caller,
   { purpose, reason, items }: Params<'decrypt'>,
   counters: Counters,
+  touched: boolean,
 ): Promise<Outcome> {
   const { recorder, vault } = service
   const unlocked = operational(service)
@@ -36,7 +40,7 @@ export async function open(
   const { usage } = recorder.chronicle
   const clock = recorder.now
   const { namespace } = vault
-  const decided = decideItems({ namespace, unlocked, agent, usage, clock }, purpose, items)
+  const decided = decideItems({ namespace, unlocked, agent, usage, clock, touched }, purpose, items)
   for (const { code } of decided) counters.count(code ?? 'allowed')
   const refused = decided.every(({ code }) => code !== undefined)
   const over = decided.some(({ alarm }) => alarm)
@@ -52,7 +56,7 @@ export async function open(
       ...(reason ? { reason } : {}),
       items: entryItems(decided),
       count: decided.length,
-      ...(refused ? { detail: { pin: pinOf(caller) } } : {}),
+      ...(refused ? { detail: { pin: pinOf(caller) } } : touched ? { detail: { touched } } : {}),
     },
     false,
   )

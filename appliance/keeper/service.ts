@@ -1,6 +1,7 @@
 /** What the keeper's methods stand on. */
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { Provision } from '../provision.ts'
+import type { Presence } from './panel/presence.ts'
 import type { Recorder } from './recorder.ts'
 import type { Caller } from './rpc/messages.ts'
 import type { SealedAgent } from './sealed-state.ts'
@@ -15,6 +16,8 @@ export interface Service {
   provision: Provision | null
   /** The 32 bytes of the systemd credential `device-secret`. */
   deviceSecret: Uint8Array
+  /** Requests that wait for a press of the device's button. */
+  presence: Presence
   /** Seconds since 1970. */
   now(): number
 }

@@ -24,6 +24,7 @@ export const HINTS: Partial<Record<ErrorCode, string>> = {
   'unknown-recipient': 'claviger admin recipient list shows to whom values can be forwarded',
   'not-granted': nextStep('not-granted')!,
   'outside-hours': nextStep('outside-hours')!,
+  'touch-missing': nextStep('touch-missing')!,
   'over-budget': nextStep('over-budget')!,
   'too-many-tries': nextStep('too-many-tries')!,
 }

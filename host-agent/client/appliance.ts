@@ -32,7 +32,7 @@ import type {
   UnlockBody,
 } from '../../protocol/api/schemas.ts'
 import { Caller, type Patience } from './caller.ts'
-import { watchStates } from './events.ts'
+import { type Watching, watchEvents } from './events.ts'
 import type { Credentials } from './identity.ts'
 import type { PinCheck } from './tls.ts'
 import type { Wire } from './wire.ts'
@@ -117,8 +117,13 @@ export class Appliance {
    * @throws what trying again does not mend: ApplianceError, or ConnectionError other than `unreachable`
    */
   watch(onState: (state: State) => void, signal?: AbortSignal): Promise<void> {
+    return this.watchAll({ onState }, signal)
+  }
+
+  /** As {@link watch}, and tells how many requests wait for a press of the button. */
+  watchAll(watching: Watching, signal?: AbortSignal): Promise<void> {
     const ends = [this.#closing.signal, ...(signal ? [signal] : [])]
-    return watchStates(this.#caller, onState, AbortSignal.any(ends))
+    return watchEvents(this.#caller, watching, AbortSignal.any(ends))
   }
 
   /** Ends every connection. */

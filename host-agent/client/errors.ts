@@ -84,6 +84,7 @@ const STEPS: { [code in ErrorCode]?: string } = {
   'wrong-role': 'claviger status lists the enrolments here; choose another with --as',
   'not-granted': 'ask an administrator; claviger admin grant explain tells why',
   'outside-hours': 'claviger admin grant explain tells which hours the grant is for',
+  'touch-missing': 'ask again and press the button of the device within half a minute',
   'over-budget': 'the budget has room again later; an administrator can see it with claviger admin health',
   'too-many-tries': 'wait before you try again',
   'audit-unavailable':

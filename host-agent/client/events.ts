@@ -73,10 +73,28 @@ export function stateOf({ name, data }: ServerEvent): State | null {
   }
 }
 
+/** How many requests wait for a press of the button, as an event tells; `null` as above. */
+export function touchesOf({ name, data }: ServerEvent): number | null {
+  if (name !== 'touch') return null
+  try {
+    const { count } = JSON.parse(data) as { count?: unknown }
+    return Number.isSafeInteger(count) && (count as number) >= 0 ? (count as number) : null
+  } catch {
+    return null
+  }
+}
+
+/** What a watcher is told. */
+export interface Watching {
+  onState(state: State): void
+  /** How many requests of the namespace wait for a press of the button; not told before there is one. */
+  onTouch?(count: number): void
+}
+
 /** See {@link Appliance.watch}. A state is told once until it changes. */
-export async function watchStates(
+export async function watchEvents(
   caller: Caller,
-  onState: (state: State) => void,
+  { onState, onTouch }: Watching,
   signal: AbortSignal,
 ): Promise<void> {
   let last: State | null = null
@@ -88,6 +106,8 @@ export async function watchStates(
     const state = stateOf(event)
     if (state !== null && state !== last) onState(state)
     last = state ?? last
+    const touches = touchesOf(event)
+    if (touches !== null) onTouch?.(touches)
   }
   while (!signal.aborted) {
     try {

@@ -24,6 +24,7 @@ export const ERRORS = {
   'wrong-role': { status: 403, title: 'the role of the caller may not do this' },
   'not-granted': { status: 403, title: 'no grant allows this' },
   'outside-hours': { status: 403, title: 'the grant is for other hours' },
+  'touch-missing': { status: 403, title: 'the button of the device was not pressed' },
   'over-budget': { status: 429, title: 'the budget for this purpose is used up' },
   'too-many-tries': { status: 429, title: 'too many refused tries; wait before the next one' },
   'wrong-state': { status: 412, title: 'the device is not in a state that allows this' },

@@ -281,6 +281,9 @@ export type RouteName = keyof typeof ROUTES
 export const REVEALS = ['full', 'last4', 'mask', 'equals', 'forward'] as const
 export type Reveal = (typeof REVEALS)[number]
 
+/** What a grant can ask of somebody beside the device: that they press its button. */
+export const PRESENCES = ['touch'] as const
+
 /** Windows of a budget; a month is 30 days. */
 export const WINDOWS = ['minute', 'hour', 'day', 'month'] as const
 

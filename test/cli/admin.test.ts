@@ -88,11 +88,11 @@ t.test(
     t.match(added, { status: 0, stderr: '' })
     const id = /^(\S+): till may see card\.\* under orders for charge \(last4\)\n$/.exec(added.stdout)![1]!
     const listed = await run(['admin', 'grant', 'list', '--as', 'audrey'])
-    t.match(listed.stdout, /^id +agent +key +fields +purposes +reveal +budget +hours\n/)
+    t.match(listed.stdout, /^id +agent +key +fields +purposes +reveal +budget +hours +touch\n/)
     t.match(
       listed.stdout,
       new RegExp(
-        `\n${id} +till +orders +card\\.\\* +charge +last4 +day=200records +mon-sun 00:00-24:00 UTC\n`,
+        `\n${id} +till +orders +card\\.\\* +charge +last4 +day=200records +mon-sun 00:00-24:00 UTC +no\n`,
       ),
     )
     t.match(await json(['admin', 'grant', 'list']), {
@@ -125,6 +125,24 @@ t.test(
       code: 'not-granted',
       rules: [{ grant: id, outcome: 'purpose' }],
     })
+
+    const touching = await run([...ADD, '--reveal', 'mask', '--touch'])
+    const touch = /^(\S+): .* \(mask\), once the button of the device was pressed\n$/.exec(
+      touching.stdout,
+    )![1]!
+    t.match((await run(['admin', 'grant', 'list'])).stdout, new RegExp(`\n${touch} .* always +yes\n`))
+    t.match(await run([...EXPLAIN, '--purpose', 'charge', '--reveal', 'mask']), {
+      status: 1,
+      stdout: new RegExp(
+        `not pressed\n(.*\n)? {2}${touch} +no: the button must be pressed, and the device has none\n$`,
+      ),
+      stderr: /^hint: the device was started without --button/,
+    })
+    t.match(await run([...OPEN, '--reveal', 'mask', token]), {
+      status: 1,
+      stderr: /^claviger: the button of the device was not pressed\nhint: ask again and press the button/,
+    })
+    await run(['admin', 'grant', 'remove', touch])
 
     t.match(await run([...OPEN, '--reveal', 'last4', token]), { status: 0, stdout: /4242\n$/ })
     t.match(await run(['admin', 'grant', 'remove', id]), {

@@ -11,6 +11,7 @@ import { Device } from '../../appliance/keeper/device.ts'
 import type { Keeper } from '../../appliance/keeper/keeper.ts'
 import { COST_FLOOR } from '../../appliance/keeper/keystore/factors.ts'
 import type { Storage } from '../../appliance/keeper/keystore/storage.ts'
+import type { Presence } from '../../appliance/keeper/panel/presence.ts'
 import { KeeperClient } from '../../appliance/keeper/rpc/client.ts'
 import { RpcServer } from '../../appliance/keeper/rpc/server.ts'
 import type { Vault } from '../../appliance/keeper/vault.ts'
@@ -57,6 +58,8 @@ export interface InProcessOptions {
   files?: Record<string, string>
   /** Stands between the keystore and its directory. */
   storage?(real: Storage): Storage
+  /** Where requests wait for a press of the button; there is none otherwise. */
+  presence?: Presence
 }
 
 /** KiB: tests have no time for what a passphrase costs. */
@@ -77,6 +80,7 @@ export async function startInProcess({
   namespaces = ['default'],
   provisioned = Object.keys(files).length === 0,
   storage = real => real,
+  presence,
 }: InProcessOptions = {}): Promise<InProcess> {
   const directory = await temporaryDirectory()
   const data = join(directory.path, 'keystore')
@@ -99,13 +103,15 @@ export async function startInProcess({
     },
     floor: { ...COST_FLOOR, m: ARGON2_MEMORY },
     storage,
+    presence,
   })
   const server = new RpcServer(
     (method, caller, params) => device.handle(method, caller, params),
-    () => device.keepers.map(keeper => ['trust', keeper.trust()]),
+    () => device.greeting(),
   )
   device.on('trust', params => server.emit('trust', params))
   device.on('revoked', params => server.emit('revoked', params))
+  device.on('touch', params => server.emit('touch', params))
   const socket = join(directory.path, 'keeper.sock')
   await server.listen(socket)
 

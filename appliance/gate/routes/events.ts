@@ -1,6 +1,7 @@
 /**
  * `GET /v1/events`: server-sent events (WHATWG HTML, "Server-sent events"). Each change of the namespace's state is told
- * at once, so that nobody waits for a device that has forgotten its keys.
+ * at once, so that nobody waits for a device that has forgotten its keys; and how many of its requests wait for somebody to
+ * press the button, so that somebody does.
  */
 import type { ServerResponse } from 'node:http'
 import { ClavigerError } from '../../../protocol/api/errors.ts'
@@ -19,6 +20,14 @@ export function eventsRoute({ app, keeper, mount, stateOf }: Gate): void {
   app.onState((namespace, state) => {
     for (const [response, of] of streams) if (of === namespace) tell(response, state)
   })
+  const touches = new Map<string, number>()
+  const tellTouches = (response: ServerResponse, count: number) =>
+    response.write(`event: touch\ndata: ${JSON.stringify({ count })}\n\n`)
+  app.onTouch((namespace, count) => {
+    if (count === (touches.get(namespace) ?? 0)) return
+    touches.set(namespace, count)
+    for (const [response, of] of streams) if (of === namespace) tellTouches(response, count)
+  })
   const timer = setInterval(() => {
     for (const response of streams.keys()) response.write(':\n\n')
   }, ALIVE_MS).unref()
@@ -36,6 +45,8 @@ export function eventsRoute({ app, keeper, mount, stateOf }: Gate): void {
     streams.set(response, caller.namespace)
     response.once('close', () => streams.delete(response))
     tell(response, stateOf(caller.namespace)!)
+    const waiting = touches.get(caller.namespace) ?? 0
+    if (waiting > 0) tellTouches(response, waiting)
     return reply
   })
 }

@@ -19,12 +19,19 @@ export function policyRoutes({ keeper, mount }: Gate): void {
     keeper.call('removeGrant', caller, request.params as { id: string }),
   )
   mount('explainGrant', async (request, caller) => {
-    const { allowed, code, grant, free, rules } = await keeper.call(
+    const { allowed, code, grant, free, touch, rules } = await keeper.call(
       'explainGrant',
       caller,
       request.body as ExplainBody,
     )
-    return { allowed, ...(code && { code }), ...(grant && { grant }), ...(free && { free }), rules }
+    return {
+      allowed,
+      ...(code && { code }),
+      ...(grant && { grant }),
+      ...(free && { free }),
+      ...(touch && { touch }),
+      rules,
+    }
   })
 
   mount('listRecipients', async (_request, caller) => {

@@ -36,6 +36,8 @@ export interface PolicyState {
   /** The grants of the namespace, in any order. */
   readonly grants: readonly Grant[]
   readonly usage: UsageView
+  /** Somebody beside the device pressed its button for this request. */
+  readonly touched?: boolean
 }
 
 export interface PolicyClock {
@@ -47,6 +49,8 @@ export interface PolicyClock {
 
 export type Refusal =
   | { readonly code: 'wrong-role' | 'not-granted' | 'outside-hours'; readonly alarm: false }
+  /** A press of the button would allow it. `alarm` as below, of the grants that need none. */
+  | { readonly code: 'touch-missing'; readonly alarm: boolean }
   | {
       readonly code: 'over-budget'
       /** When there will be room, as an instant in ms of budget time. */
@@ -55,11 +59,23 @@ export type Refusal =
       readonly alarm: boolean
     }
 
-/** The id of the grant that allows it (the first by name, if there are more), or why none does. */
+/**
+ * The id of the grant that allows it (the first by name, if there are more, but one that needs no touch before those that
+ * do), or why none does.
+ */
 export type Decision = { readonly grant: string; readonly code?: never } | Refusal
 
-/** How one grant stands to what is asked: it allows, or this is the first thing that does not fit. */
-export type Outcome = 'allows' | 'agent' | 'key' | 'field' | 'purpose' | 'reveal' | 'hours' | 'budget'
+/** How one grant stands to what is asked: it allows, with `touch` once touched, or this is the first thing that does not fit. */
+export type Outcome =
+  | 'allows'
+  | 'touch'
+  | 'agent'
+  | 'key'
+  | 'field'
+  | 'purpose'
+  | 'reveal'
+  | 'hours'
+  | 'budget'
 
 export type Verdict =
   | { readonly outcome: Exclude<Outcome, 'budget'> }
@@ -69,19 +85,21 @@ export type Verdict =
 export function decide(ask: Ask, state: PolicyState, clock: PolicyClock): Decision {
   if (ask.role !== 'operator') return { code: 'wrong-role', alarm: false }
   let allowing: string | null = null
+  let touching: string | null = null
   let outside = false
   let free = Number.POSITIVE_INFINITY
   let alarm = false
   for (const grant of state.grants) {
     const verdict = judge(grant, ask, state.usage, clock)
-    if (verdict.outcome === 'allows') {
-      if (allowing === null || grant.id < allowing) allowing = grant.id
-    } else if (verdict.outcome === 'budget') {
+    if (verdict.outcome === 'allows') allowing = earlier(allowing, grant.id)
+    else if (verdict.outcome === 'touch') touching = earlier(touching, grant.id)
+    else if (verdict.outcome === 'budget') {
       free = Math.min(free, verdict.free)
       alarm ||= verdict.alarm
     } else if (verdict.outcome === 'hours') outside = true
   }
   if (allowing !== null) return { grant: allowing }
+  if (touching !== null) return state.touched ? { grant: touching } : { code: 'touch-missing', alarm }
   if (free < Number.POSITIVE_INFINITY) return { code: 'over-budget', free, alarm }
   return { code: outside ? 'outside-hours' : 'not-granted', alarm: false }
 }
@@ -102,7 +120,12 @@ export function judge(grant: Grant, ask: Ask, usage: UsageView, clock: PolicyClo
     free = Math.max(free ?? room, room)
     alarm ||= budget.alarm
   }
-  return free === null ? { outcome: 'allows' } : { outcome: 'budget', free, alarm }
+  if (free !== null) return { outcome: 'budget', free, alarm }
+  return { outcome: grant.presence === 'touch' ? 'touch' : 'allows' }
+}
+
+function earlier(a: string | null, b: string): string {
+  return a === null || b < a ? b : a
 }
 
 /** `card.number` is that class alone, `address.*` every class below it, `*` all. */

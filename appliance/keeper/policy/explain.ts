@@ -11,14 +11,32 @@ import {
 
 export interface Explanation {
   readonly decision: Decision
-  /** Each grant of the agent, in the order of the state: `allows`, or the first thing of it that does not fit. */
-  readonly rules: readonly { readonly grant: string; readonly outcome: Outcome }[]
+  /** It is allowed only once somebody pressed the button. */
+  readonly touch: boolean
+  /**
+   * Each grant of the agent, in the order of the state: `allows`, or the first thing of it that does not fit; `button`: that
+   * there is none to press.
+   */
+  readonly rules: readonly { readonly grant: string; readonly outcome: Outcome | 'button' }[]
 }
 
-/** Explains what {@link decide} would say now. Nothing is counted. */
-export function explain(ask: Ask, state: PolicyState, clock: PolicyClock): Explanation {
-  const rules = state.grants
+/**
+ * Explains what {@link decide} would say now. Nothing is counted.
+ * @param hasButton - whether a grant that wants a touch can have one
+ */
+export function explain(
+  ask: Ask,
+  { grants, usage }: PolicyState,
+  clock: PolicyClock,
+  hasButton = false,
+): Explanation {
+  const rules = grants
     .filter(grant => grant.agent === ask.agent)
-    .map(grant => ({ grant: grant.id, outcome: judge(grant, ask, state.usage, clock).outcome }))
-  return { decision: decide(ask, state, clock), rules }
+    .map(grant => {
+      const { outcome } = judge(grant, ask, usage, clock)
+      return { grant: grant.id, outcome: outcome === 'touch' && !hasButton ? ('button' as const) : outcome }
+    })
+  const decision = decide(ask, { grants, usage, touched: hasButton }, clock)
+  const touch = decision.code === undefined && !rules.some(({ outcome }) => outcome === 'allows')
+  return { decision, touch, rules }
 }

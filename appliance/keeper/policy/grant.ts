@@ -3,10 +3,21 @@
  * often, and when (docs/who-may-see-what.md). Without a grant nothing is allowed.
  */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
-import { REVEALS, WINDOWS } from '../../../protocol/api/routes.ts'
+import { PRESENCES, REVEALS, WINDOWS } from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import { isForbiddenField } from '../../../protocol/envelope/forbidden.ts'
-import { boolean, integer, list, map, nullable, type Of, type Shape, text, word } from '../../ipc/shape.ts'
+import {
+  boolean,
+  integer,
+  list,
+  map,
+  mapWith,
+  nullable,
+  type Of,
+  type Shape,
+  text,
+  word,
+} from '../../ipc/shape.ts'
 import { isZone } from './hours.ts'
 
 export type Period = (typeof WINDOWS)[number]
@@ -57,20 +68,26 @@ export const Hours = map({
 })
 export type Hours = Of<typeof Hours>
 
-export const Grant = map({
-  /** Short name, unique in the namespace. */
-  id: name,
-  agent: name,
-  key: name,
-  /** Each a class such as `card.number`, the classes below one such as `address.*`, or `*`. */
-  fields: list(text(64), MAX_FIELDS),
-  purposes: list(name, MAX_PURPOSES),
-  reveal: list(word(...REVEALS), REVEALS.length),
-  budgets: list(Budget, MAX_BUDGETS),
-  hours: nullable(Hours),
-  /** Seconds since 1970. */
-  since: integer(),
-})
+/** What somebody beside the device has to do before a grant allows anything. */
+export const Presence = word(...PRESENCES)
+
+export const Grant = mapWith(
+  {
+    /** Short name, unique in the namespace. */
+    id: name,
+    agent: name,
+    key: name,
+    /** Each a class such as `card.number`, the classes below one such as `address.*`, or `*`. */
+    fields: list(text(64), MAX_FIELDS),
+    purposes: list(name, MAX_PURPOSES),
+    reveal: list(word(...REVEALS), REVEALS.length),
+    budgets: list(Budget, MAX_BUDGETS),
+    hours: nullable(Hours),
+    /** Seconds since 1970. */
+    since: integer(),
+  },
+  { presence: Presence },
+)
 export type Grant = Of<typeof Grant>
 
 /**

@@ -111,6 +111,16 @@ export class Usage implements UsageView {
     }
   }
 
+  /** What was used by one agent for one purpose, to count on by itself: to see where a batch would end. */
+  copy(agent: string, purpose: string): Usage {
+    const copy = new Usage()
+    const place = placeOf(agent, purpose)
+    const windows = [...(this.#windows.get(place) ?? [])]
+    copy.#windows.set(place, new Map(windows.map(([per, window]) => [per, window.copy()])))
+    copy.#unbound = this.#unbound
+    return copy
+  }
+
   /** Forgets every count; what is watched stays. */
   clear(): void {
     for (const windows of this.#windows.values()) for (const window of windows.values()) window.clear()

@@ -109,6 +109,19 @@ export class SlidingWindow {
     return this.#whenGone(this.#seen, others - limit + 1, bucket ?? -1)
   }
 
+  /** A window that has counted the same, and goes on by itself. */
+  copy(): SlidingWindow {
+    const copy = new SlidingWindow(this.#width * BUCKETS)
+    copy.#newest = this.#newest
+    copy.#operations.set(this.#operations)
+    copy.#operationCount = this.#operationCount
+    copy.#seen.set(this.#seen)
+    for (const [name, bucket] of this.#records) copy.#records.set(name, bucket)
+    copy.#keptRecords = this.#keptRecords
+    copy.#countsOperations = this.#countsOperations
+    return copy
+  }
+
   clear(): void {
     this.#clearOperations()
     this.#records.clear()

@@ -20,6 +20,7 @@ import {
   integer,
   list,
   map,
+  mapWith,
   nullable,
   type Of,
   type Shape,
@@ -27,7 +28,7 @@ import {
   tuple,
   word,
 } from '../../ipc/shape.ts'
-import { Budget, type Grant, Hours } from '../policy/grant.ts'
+import { Budget, type Grant, Hours, Presence } from '../policy/grant.ts'
 
 const name: Shape<string> = (value): value is string => isName(value)
 const pin = bytes(32, 32)
@@ -83,15 +84,18 @@ const Item = tuple<[string, string, string, Reveal, number | string]>(
 export type Item = Of<typeof Item>
 
 /** A grant without what the keeper gives it: id and time. */
-const NewGrant = map({
-  agent: name,
-  key: name,
-  fields: list(text(64), 64),
-  purposes: list(name, 64),
-  reveal: list(word(...REVEALS), 5),
-  budgets: list(Budget, 8),
-  hours: nullable(Hours),
-})
+const NewGrant = mapWith(
+  {
+    agent: name,
+    key: name,
+    fields: list(text(64), 64),
+    purposes: list(name, 64),
+    reveal: list(word(...REVEALS), 5),
+    budgets: list(Budget, 8),
+    hours: nullable(Hours),
+  },
+  { presence: Presence },
+)
 
 /** How refused tries slow the next ones down. */
 export const Settings = map({
@@ -214,6 +218,8 @@ export interface ExplanationRow {
   grant: string
   /** Seconds since 1970; 0 for none. */
   free: number
+  /** Once somebody presses the button. */
+  touch: boolean
   rules: { grant: string; outcome: string }[]
 }
 
@@ -267,6 +273,8 @@ export const EVENTS = {
   trust: map({ namespace: text(64), state: text(32), issuers: list(certificate, 1024) }),
   /** Pins of agents who are no longer known: their connections must die. */
   revoked: map({ pins: list(pin, 1024) }),
+  /** Requests of a namespace that wait for a press of the button; 0 when the last of them waits no longer. */
+  touch: map({ namespace: text(64), count: integer(1024) }),
 } satisfies Record<string, Shape<unknown>>
 export type EventName = keyof typeof EVENTS
 export type EventParams<E extends EventName> = Of<(typeof EVENTS)[E]>

@@ -16,6 +16,7 @@ const OPTIONS = {
   reveal: { type: 'string', multiple: true, default: [] as string[] },
   budget: { type: 'string', multiple: true, default: [] as string[] },
   hours: { type: 'string' },
+  touch: { type: 'boolean' },
   agent: { type: 'string' },
 } as const
 
@@ -27,6 +28,7 @@ interface Options extends Choice {
   reveal: string[]
   budget: string[]
   hours?: string | undefined
+  touch?: boolean | undefined
   agent?: string | undefined
 }
 
@@ -34,7 +36,7 @@ export const command: Command = {
   summary: 'say who may see what, and explain why somebody may not',
   usage: `claviger admin grant list
 claviger admin grant add AGENT --key KEY --field FIELD… --purpose PURPOSE… --reveal REVEAL…
-                               [--budget PER=N]… [--hours HOURS]
+                               [--budget PER=N]… [--hours HOURS] [--touch]
 claviger admin grant remove ID
 claviger admin grant explain --agent AGENT --key KEY --field FIELD --purpose PURPOSE [--reveal REVEAL]
 
@@ -45,6 +47,7 @@ claviger admin grant explain --agent AGENT --key KEY --field FIELD --purpose PUR
   --budget   minute, hour, day or month = a number of records, or of ops (single openings);
              with ! at its end, going over it locks the device down: day=200, hour=40records!, minute=10ops
   --hours    days, times and time zone: 'mon-fri 08:00-18:00 Europe/Berlin'
+  --touch    only once somebody pressed the button of the device, for each request
   --as NAME, --at ADDRESS, --json
 
 Nothing is allowed that no grant allows. --field, --purpose, --reveal and --budget may be given several times.
@@ -67,7 +70,7 @@ Nothing is allowed that no grant allows. --field, --purpose, --reveal and --budg
 }
 
 function readGrant(agent: string, options: Options): GrantBody {
-  const { key, field, purpose, reveal, budget, hours } = options
+  const { key, field, purpose, reveal, budget, hours, touch } = options
   if (options.agent !== undefined) throw new UsageError('--agent is for explain; add takes the name alone')
   return {
     agent,
@@ -79,6 +82,7 @@ function readGrant(agent: string, options: Options): GrantBody {
     ),
     budgets: budget.map(parseBudget),
     hours: hours === undefined ? null : parseHours(hours),
+    ...(touch ? { presence: 'touch' as const } : {}),
   }
 }
 
@@ -92,13 +96,13 @@ async function list(options: Options, surroundings: Surroundings): Promise<numbe
     terminal.hint('claviger admin grant add AGENT --key KEY --field FIELD --purpose PURPOSE --reveal full')
   } else
     terminal.table(
-      ['id', 'agent', 'key', 'fields', 'purposes', 'reveal', 'budget', 'hours'],
+      ['id', 'agent', 'key', 'fields', 'purposes', 'reveal', 'budget', 'hours', 'touch'],
       grants.map(rowOf),
     )
   return 0
 }
 
-function rowOf({ id, agent, key, fields, purposes, reveal, budgets, hours }: GrantInfo): string[] {
+function rowOf({ id, agent, key, fields, purposes, reveal, budgets, hours, presence }: GrantInfo): string[] {
   return [
     id,
     agent,
@@ -108,6 +112,7 @@ function rowOf({ id, agent, key, fields, purposes, reveal, budgets, hours }: Gra
     reveal.join(' '),
     budgets.map(formatBudget).join(' ') || 'none',
     hours ? formatHours(hours) : 'always',
+    presence === 'touch' ? 'yes' : 'no',
   ]
 }
 
@@ -117,10 +122,10 @@ async function add(body: GrantBody, options: Options, surroundings: Surroundings
   const grant = await withAppliance(profile, surroundings, appliance => appliance.addGrant(body))
   if (options.json) terminal.printJson({ grant })
   else {
-    const { id, agent, reveal, fields, key, purposes } = grant
-    terminal.print(
-      `${id}: ${agent} may see ${fields.join(', ')} under ${key} for ${purposes.join(', ')} (${reveal.join(', ')})`,
-    )
+    const { id, agent, reveal, fields, key, purposes, presence } = grant
+    const what = `${fields.join(', ')} under ${key} for ${purposes.join(', ')} (${reveal.join(', ')})`
+    const once = presence === 'touch' ? ', once the button of the device was pressed' : ''
+    terminal.print(`${id}: ${agent} may see ${what}${once}`)
     if (body.budgets.length === 0)
       terminal.hint('without a --budget, whoever breaks into that machine can open every record')
   }
@@ -154,6 +159,10 @@ async function explain(options: Options, surroundings: Surroundings): Promise<nu
     else {
       const { grants } = await appliance.listGrants()
       for (const line of explained(body, explanation, grants)) terminal.print(line)
+      if (explanation.rules.some(({ outcome }) => outcome === 'button'))
+        terminal.hint(
+          'the device was started without --button; docs/light-and-button.md tells how it gets one',
+        )
     }
     return explanation.allowed ? 0 : 1
   })

@@ -8,7 +8,7 @@ import { formatHours } from './hours.ts'
 /** Lines for a person. @param now - ms since 1970 */
 export function explained(
   asked: ExplainBody,
-  { allowed, code, grant, free, rules }: Explanation,
+  { allowed, code, grant, free, touch, rules }: Explanation,
   grants: readonly GrantInfo[],
   now: number = Date.now(),
 ): string[] {
@@ -16,7 +16,8 @@ export function explained(
   const question = `${agent}, ${field} under ${key}, for ${purpose}, ${reveal}`
   const why = code !== undefined && isErrorCode(code) ? ERRORS[code].title : (code ?? 'refused')
   const later = free === undefined ? '' : `; there is room again ${whenLocal(free, now)}`
-  const lines = [allowed ? `allowed: ${question}` : `refused: ${question}: ${why}${later}`]
+  const once = touch ? ', once the button of the device is pressed' : ''
+  const lines = [allowed ? `allowed: ${question}${once}` : `refused: ${question}: ${why}${later}`]
   if (rules.length === 0) return [...lines, `  ${agent} has no grant at all`]
   const width = Math.max(...rules.map(rule => rule.grant.length))
   for (const rule of rules) {
@@ -37,6 +38,10 @@ function reasonOf(outcome: string, grant: GrantInfo | undefined): string {
   switch (outcome) {
     case 'allows':
       return 'allows it'
+    case 'touch':
+      return 'allows it once the button is pressed'
+    case 'button':
+      return 'no: the button must be pressed, and the device has none'
     case 'agent':
       return named('no: is of another agent', grant && [grant.agent])
     case 'key':

@@ -1,6 +1,6 @@
 /** Schemas of the routes about grants, recipients and settings. */
 import Type, { type Static } from 'typebox'
-import { REVEALS, WINDOWS } from '../routes.ts'
+import { PRESENCES, REVEALS, WINDOWS } from '../routes.ts'
 import { closed, literals, Name, Time } from './common.ts'
 
 const Budget = Type.Object(
@@ -33,6 +33,7 @@ const grant = {
   reveal: Type.Array(literals(REVEALS), { minItems: 1, maxItems: 5 }),
   budgets: Type.Array(Budget, { maxItems: 8 }),
   hours: Type.Union([Hours, Type.Null()]),
+  presence: Type.Optional(literals(PRESENCES)),
 }
 export const GrantBody = Type.Object(grant, closed)
 export type GrantBody = Static<typeof GrantBody>
@@ -50,6 +51,7 @@ export const Explanation = Type.Object(
     code: Type.Optional(Type.String({ description: 'of the refusal' })),
     grant: Type.Optional(Name),
     free: Type.Optional(Time),
+    touch: Type.Optional(Type.Boolean({ description: 'once somebody presses the button of the device' })),
     rules: Type.Array(Type.Object({ grant: Name, outcome: Type.String() }, closed), {
       description: 'each grant of the agent: allows, or the first thing that does not fit',
     }),
