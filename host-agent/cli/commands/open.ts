@@ -16,6 +16,7 @@ import { ROW_OPTIONS, ROW_USAGE, runRows } from '../rows/command.ts'
 import { readInput } from '../rows/input.ts'
 import { checkField } from '../rows/mapping.ts'
 import { chooseProfile, connectHere, withAppliance } from '../session.ts'
+import { withTouch } from '../touch.ts'
 
 /** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
 const ROWS_PATIENCE_MS = 15_000
@@ -63,7 +64,7 @@ ${ROW_USAGE}`,
         const work = opener(appliance, wish)
         try {
           await use(async tasks => {
-            const opened = await work(tasks)
+            const opened = await withTouch(appliance, surroundings, () => work(tasks))
             for (const outcome of opened) if ('code' in outcome) free = earliest(free, outcome.free)
             return opened
           })
@@ -109,7 +110,9 @@ async function openOne(
   if (token === '') throw new UsageError('there is no token on standard input')
   const wish = readWish(options, await readCandidate(options, surroundings))
   const [outcome] = await withAppliance(profile, surroundings, appliance =>
-    opener(appliance, wish)([{ column: '', field, record, text: token }]),
+    withTouch(appliance, surroundings, () =>
+      opener(appliance, wish)([{ column: '', field, record, text: token }]),
+    ),
   )
   if ('code' in outcome!) throw failureOf(outcome)
   const { value, isEncoded } = outcome!
