@@ -18,6 +18,8 @@ claviger-appliance firewall --network FILE
   --network FILE    network.json: answer HTTPS on the interfaces that it names, to their own subnets only
   --lan HOST:PORT   on a developer's machine: answer there, such as 127.0.0.1:8443 (port 0: any free one)
   --serial TTY      speak the link on this serial line, such as /dev/ttyGS0
+  --led DIR         show the state with this light, such as /sys/class/leds/ACT
+  --button PATH     lock down, and confirm requests, with this button, such as /dev/input/event0
   --provision FILE  provision.json of a device that is not provisioned yet
   --accept-generation NAMESPACE=N   take an older keystore than the log has seen
 
@@ -31,6 +33,8 @@ const options = {
   network: { type: 'string' },
   lan: { type: 'string' },
   serial: { type: 'string' },
+  led: { type: 'string' },
+  button: { type: 'string' },
   provision: { type: 'string' },
   'accept-generation': { type: 'string', multiple: true },
   'argon2-memory': { type: 'string' },
@@ -113,6 +117,8 @@ const units: Omit<Unit, 'onStart'>[] = [
       script('./keeper/main.ts'),
       ...['--data', data, '--socket', sockets.keeper, '--device-secret', deviceSecret],
       ...['--provision', provision, ...option('argon2-memory', values['argon2-memory'])],
+      ...option('led', values.led && resolve(values.led)),
+      ...option('button', values.button && resolve(values.button)),
       ...(values['accept-generation'] ?? []).flatMap(accepted => ['--accept-generation', accepted]),
     ],
     env: keeperEnv,

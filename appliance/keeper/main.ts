@@ -7,6 +7,8 @@ import { readProvision } from '../provision.ts'
 import { systemClock } from './clock.ts'
 import { Device } from './device.ts'
 import { COST_FLOOR } from './keystore/factors.ts'
+import { Panel } from './panel/panel.ts'
+import { Presence } from './panel/presence.ts'
 import type { Params } from './rpc/messages.ts'
 import { RpcServer } from './rpc/server.ts'
 
@@ -16,6 +18,10 @@ const { values } = parseArgs({
     socket: { type: 'string' },
     'device-secret': { type: 'string' },
     provision: { type: 'string' },
+    /** Directory of the device's light, such as `/sys/class/leds/ACT`. */
+    led: { type: 'string' },
+    /** Node of the device's button, such as `/dev/input/event0`. */
+    button: { type: 'string' },
     /** `namespace=generation`: takes a keystore although the log has seen a later one. */
     'accept-generation': { type: 'string', multiple: true, default: [] },
     /** The least argon2id memory of new slots in KiB; tests only, a device uses the default. */
@@ -38,15 +44,23 @@ if (deviceSecret.length !== 32) fail('the device secret must be 32 bytes')
 
 const card = provisionPath ? await readProvision(provisionPath).catch(error => fail(error.message)) : null
 const memory = values['argon2-memory']
+const { led, button } = values
+const clock = systemClock()
+const presence = new Presence(button !== undefined)
+const panel = new Panel({ led, button, presence, clock })
 const device = await Device.open({
   data,
   provisions: card?.namespaces ?? new Map(),
   deviceSecret,
-  clock: systemClock(),
+  clock,
+  presence,
   floor: memory ? { ...COST_FLOOR, m: Number(memory) } : undefined,
   collect: globalThis.gc,
   acceptGeneration: new Map(values['accept-generation'].map(readAccepted)),
-}).catch(error => fail(error.message, error instanceof ClavigerError ? error.hint : undefined))
+}).catch(async error => {
+  await panel.fail()
+  return fail(error.message, error instanceof ClavigerError ? error.hint : undefined)
+})
 
 function readAccepted(text: string): [string, number] {
   const [namespace = '', generation = ''] = text.split('=')
@@ -65,15 +79,18 @@ const server = new RpcServer(
     }
     return device.handle(method, caller, params)
   },
-  () => device.keepers.map(keeper => ['trust', keeper.trust()]),
+  () => device.greeting(),
 )
 device.on('trust', params => server.emit('trust', params))
 device.on('revoked', params => server.emit('revoked', params))
+device.on('touch', params => server.emit('touch', params))
 await server.listen(socket)
+panel.attach(device)
 process.stdout.write(`${[...new Set(device.keepers.map(({ state }) => state))].join(', ')}\n`)
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)
   process.once(signal, async () => {
+    panel.close()
     await server.close()
     await device.close()
     process.exit(0)

@@ -125,7 +125,7 @@ const MAIN = fileURLToPath(new URL('../../appliance/main.ts', import.meta.url))
  * Starts the processes on a data directory.
  *
  * @param options - `lan` as `host:port`, or `network` the path of a `network.json`; `serial` the device end; `netns` a network
- *   namespace to run in; argon2id is cheap unless told otherwise
+ *   namespace to run in; `led` and `button` what stands in for those; argon2id is cheap unless told otherwise
  */
 export async function startProcesses(
   data: string,
@@ -139,6 +139,8 @@ export async function startProcesses(
     fullCost = false,
     // All of a test's callers share one address.
     freeRefusals = 100_000,
+    led,
+    button,
   }: {
     lan?: string
     network?: string
@@ -148,6 +150,8 @@ export async function startProcesses(
     open?: (address: string) => Promise<Wire>
     fullCost?: boolean
     freeRefusals?: number
+    led?: string
+    button?: string
   } = {},
 ): Promise<Processes> {
   const started = performance.now()
@@ -155,7 +159,8 @@ export async function startProcesses(
   const args = ['--data', data, ...place, ...(serial ? ['--serial', serial] : [])]
   const cost = fullCost ? [] : ['--argon2-memory', '64']
   const free = ['--free-refusals', String(freeRefusals)]
-  const [command, argv] = bareNode(MAIN, ...args, ...cost, ...free)
+  const panel = [...(led ? ['--led', led] : []), ...(button ? ['--button', button] : [])]
+  const [command, argv] = bareNode(MAIN, ...args, ...cost, ...free, ...panel)
   // `ip` becomes the program that it is told to run, so the pid is the supervisor's either way.
   const [program, rest] = netns ? ['ip', ['netns', 'exec', netns, command, ...argv]] : [command, argv]
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
