@@ -1,6 +1,7 @@
 /** `image flash IMAGE CARD`: writes a release and its owner's provision.json to a card, and reads both back. docs/flash.md. */
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { ImageError } from '../errors.ts'
@@ -50,7 +51,7 @@ export async function flash(args: string[]): Promise<void> {
   })
   const progress = new Progress(process.stderr)
   const show = (what: string) => (done: number, total: number) => progress.show(what, done, total)
-  const length = await checkImage(image, manifest, show(`check ${image}`))
+  const length = await checkImage(image, manifest, show(`check ${basename(image)}`))
   progress.say(`${image} is ${manifest.name}`)
   await agree(target, values.yes, { input: process.stdin, output: process.stderr })
 

@@ -65,6 +65,7 @@ export function listing(disk: Disk): string[] {
 
 /** As makers of cards count: powers of ten. */
 export function showSize(bytes: number): string {
+  if (bytes < 1e6) return `${bytes} bytes`
   const [unit, divisor] = bytes >= 1e9 ? ['GB', 1e9] : ['MB', 1e6]
   const size = bytes / divisor
   return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${unit}`

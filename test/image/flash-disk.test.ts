@@ -148,7 +148,7 @@ t.test('When a disk is no card, then it is refused, and it says why and what to 
   t.throws(() => assertCard(look({}, { holdsRoot: true }), all), /runs from/, 'nothing allows that')
   t.throws(() => assertCard(look({}, used('mounted', '/mnt')), all), /in use/)
   t.same(listing(CARD), ['/dev/sdb: Generic Reader, usb, 32 GB', '  sdb1  268 MB'])
-  t.equal(showSize(999_999), '1.0 MB')
+  t.equal(showSize(999_999), '999999 bytes')
 })
 
 /** A /sys and a /proc with a card, and a system disk that is encrypted. */
