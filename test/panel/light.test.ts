@@ -70,6 +70,7 @@ t.test('When the kernel can blink, then it is told how', async t => {
   const led = new Led(path, timers.functions)
   led.show(PATTERNS.locked)
   t.same([await read('trigger'), await read('delay_on'), await read('delay_off')], ['timer', '100', '1900'])
+  t.ok(led.isLasting, 'also when this process ends')
   led.show(PATTERNS.fault)
   t.equal(await read('trigger'), 'pattern')
 })
@@ -108,6 +109,7 @@ t.test('When the kernel cannot, or does not let us, then we blink', async t => {
       timers.pass(150)
     }
     t.equal(seen.join(''), '#.#.......#.#..')
+    t.notOk(led.isLasting)
     led.show(PATTERNS.operational)
     t.equal(timers.size, 0, 'one pattern at a time')
     led.show(PATTERNS.lockdown)

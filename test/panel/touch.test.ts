@@ -307,6 +307,49 @@ t.test('When a touch is awaited, then those who watch are told, and when it is o
   await watched
 })
 
+t.test(
+  'When there are several shops, then the button is for all of them, and each hears of its own',
+  async t => {
+    const presence = new Presence(true, new FakeTimers().functions)
+    const device = await startInProcess({ presence, namespaces: ['north', 'south'] })
+    t.teardown(device.stop)
+    const told: string[] = []
+    device.device.on('touch', ({ namespace, count }) => told.push(`${namespace} ${count}`))
+    const asked = [
+      presence.ask({ namespace: 'south', agent: 'till-1' }),
+      presence.ask({ namespace: 'north', agent: 'till-1' }),
+    ]
+    t.same(
+      device.device
+        .greeting()
+        .map(([name, params]) => `${name} ${'namespace' in params && params.namespace}`),
+      ['trust north', 'touch north', 'trust south', 'touch south'],
+    )
+    presence.press()
+    t.equal(await asked[0], true, 'the oldest, whosever it is')
+    t.equal(presence.count('north'), 1)
+    await device.houses
+      .get('south')!
+      .connect(device.houses.get('south')!.admin)
+      .then(admin => admin.lock())
+    t.equal(presence.count('north'), 1, 'another shop was locked')
+    await device.device.lockDownByHand()
+    t.equal(await asked[1], false)
+    t.same(told, ['south 1', 'north 1', 'south 0', 'north 0'])
+    for (const keeper of device.device.keepers) t.equal(keeper.state, 'lockdown')
+    const admin = await device.houses.get('north')!.connect(device.houses.get('north')!.admin)
+    const entries = async () => (await admin.auditEntries({ from: 0, limit: 100 })).entries
+    const lockdowns = (await entries()).filter(line => JSON.parse(line).action === 'lockdown')
+    t.equal(lockdowns.length, 1)
+    await device.device.lockDownByHand()
+    t.equal(
+      (await entries()).filter(line => JSON.parse(line).action === 'lockdown').length,
+      1,
+      'once is enough',
+    )
+  },
+)
+
 t.test('When a keystore is from before there was presence, then its grants are read', async t => {
   const { device, admin, operator } = await house(t)
   await operator('till-1', {}, TOUCH)

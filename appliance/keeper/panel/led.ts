@@ -14,6 +14,7 @@ export class Led {
   readonly #timers: Timers
   readonly #brightest: number
   #timer: NodeJS.Timeout | undefined
+  #isLasting = true
 
   /** @param directory - with the files `brightness`, `max_brightness` and `trigger` */
   constructor(directory: string, timers: Timers = globalThis) {
@@ -31,10 +32,16 @@ export class Led {
     this.#timers.clearTimeout(this.#timer)
     const [first = [0, 1000]] = pattern
     const isSteady = pattern.every(([on, off]) => on === 0 || off === 0)
-    if (!isSteady && this.#blinkByItself(pattern)) return
+    this.#isLasting = isSteady || this.#blinkByItself(pattern)
+    if (this.#isLasting && !isSteady) return
     this.#tryWrite('trigger', 'none')
     if (isSteady) this.#turn(first[0] > 0)
     else this.#blink(pattern)
+  }
+
+  /** Whether what is shown outlives this process. */
+  get isLasting(): boolean {
+    return this.#isLasting
   }
 
   /** Ends our own blinking; what the kernel does by itself goes on. */

@@ -56,10 +56,11 @@ export class Panel {
     this.#look()
   }
 
-  /** The device could not be opened. Resolves when that was shown for a while: where we blink, it ends with the process. */
+  /** The device could not be opened. Where it is we who blink, that ends with the process, and so it is shown for a while. */
   async fail(): Promise<void> {
     this.#show('fault')
-    if (this.#led) await sleep(FAULT_MS)
+    if (!this.#led || this.#led.isLasting) return
+    await sleep(FAULT_MS)
     this.close()
   }
 
