@@ -140,9 +140,10 @@ export class Terminal {
   }
 
   #ask(prompt: string, signal?: AbortSignal): Promise<string> {
-    this.#err.write(`${prompt}: `)
     const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
     const reader = createInterface({ input: this.#in, output: silent, terminal: true })
+    // Only now does the terminal no longer show what is typed.
+    this.#err.write(`${prompt}: `)
     return new Promise((resolve, reject) => {
       const end = () => {
         signal?.removeEventListener('abort', giveUp)
