@@ -1,7 +1,7 @@
 /** Who may see what, as properties: narrower is never refused, order does not matter, removing never allows more. */
 import fc from 'fast-check'
 import t from 'tap'
-import { type Ask, type Decision, decide } from '../../appliance/keeper/policy/decide.ts'
+import { type Ask, type Decision, decide, judge } from '../../appliance/keeper/policy/decide.ts'
 import { explain } from '../../appliance/keeper/policy/explain.ts'
 import type { Grant } from '../../appliance/keeper/policy/grant.ts'
 import { Usage } from '../../appliance/keeper/policy/usage.ts'
@@ -161,3 +161,39 @@ t.test('When a grant is removed, then nothing more is allowed', async t => {
     { numRuns: 1500 },
   )
 })
+
+t.test(
+  'When grants want a touch, then with one they are as others, and without they allow nothing',
+  async t => {
+    const wanted = fc.array(fc.boolean(), { minLength: 5, maxLength: 5 })
+    const seen = new Set<string>()
+    fc.assert(
+      fc.property(someGrants, wanted, somePast, someAsk, someWall, (plain, wants, past, one, wall) => {
+        const { state, now } = stateOf(plain, past)
+        const clock = { wall, budget: now }
+        const grants = plain.map((grant, i) => (wants[i] ? { ...grant, presence: 'touch' as const } : grant))
+        const all = decide(one, state, clock)
+        const others = grants.filter(({ presence }) => presence === undefined)
+        const without = decide(one, { ...state, grants: others }, clock)
+        const touched = decide(one, { ...state, grants, touched: true }, clock)
+        const untouched = decide(one, { ...state, grants }, clock)
+        t.equal(allowed(touched), allowed(all))
+        if (allowed(without)) {
+          // Who needs no touch is not asked for one, and the log names the grant that needs none.
+          t.same(untouched, without)
+          t.same(touched, without)
+        } else if (allowed(touched)) {
+          t.equal(untouched.code, 'touch-missing')
+          const isAlarmed = grants.some(grant => {
+            const verdict = judge(grant, one, state.usage, clock)
+            return verdict.outcome === 'budget' && verdict.alarm
+          })
+          t.equal(untouched.code && untouched.alarm, isAlarmed)
+        } else t.same(untouched, all)
+        seen.add(untouched.code ?? 'allowed')
+      }),
+      { numRuns: 2000 },
+    )
+    t.same([...seen].sort(), ['allowed', 'not-granted', 'outside-hours', 'over-budget', 'touch-missing'])
+  },
+)

@@ -141,6 +141,31 @@ t.test('When uses are counted, then there is room exactly as if everything were 
   t.ok(seen.room > 300 && seen.none > 300, `${seen.room} ${seen.none}`)
 })
 
+t.test(
+  'When somebody counts on with a copy, then it goes as it would have gone, and nothing was used',
+  async t => {
+    const some = fc.array(budgets, { minLength: 1, maxLength: 3 })
+    fc.assert(
+      fc.property(uses, uses, some, (past, later, limits) => {
+        const usage = new Usage()
+        usage.watch([grantOf('a', limits)])
+        for (const { agent, purpose, key, record, at } of past) usage.count(agent, purpose, key, record, at)
+        const now = past.at(-1)?.at ?? 0
+        const left = (of: Usage, at: number) => limits.map(limit => of.left('a', 'ship', limit, at))
+        const before = left(usage, now)
+        const copy = usage.copy('a', 'ship')
+        t.same(left(copy, now), before)
+        const rest = later.map(use => ({ ...use, at: use.at + now }))
+        for (const { key, record, at } of rest) copy.count('a', 'ship', key, record, at)
+        t.same(left(usage, now), before)
+        for (const { key, record, at } of rest) usage.count('a', 'ship', key, record, at)
+        const end = rest.at(-1)?.at ?? now
+        t.same(left(copy, end), left(usage, end))
+      }),
+    )
+  },
+)
+
 t.test('When records come without end, then no more are kept than the largest limit needs', async t => {
   const window = new SlidingWindow(DAY)
   t.equal(window.keep(100, false), true)

@@ -49,7 +49,7 @@ export interface PolicyClock {
 
 export type Refusal =
   | { readonly code: 'wrong-role' | 'not-granted' | 'outside-hours'; readonly alarm: false }
-  /** A press of the button would allow it. `alarm` as below, of the grants that need none. */
+  /** A press of the button would allow it. `alarm` as below, of the other grants. */
   | { readonly code: 'touch-missing'; readonly alarm: boolean }
   | {
       readonly code: 'over-budget'
