@@ -31,9 +31,10 @@ ${row(
 )}
 ${row(
   'Lost workstation',
-  html`From the administrator’s machine: <code>claviger lockdown</code>, then <code>claviger admin agent revoke NAME</code>, then
-    <code>claviger admin lockdown lift</code>. <code>claviger admin audit tail</code> says what it opened. If somebody may
-    have copied the device’s files before, also <code>claviger admin key rotate KEY</code>. Invite a new one.`,
+  html`At once, from any machine: <code>claviger lockdown</code>. Then from the administrator’s:
+    <code>claviger admin lockdown lift</code>, <code>claviger unlock</code>, <code>claviger admin agent revoke NAME</code>.
+    <code>claviger admin audit tail</code> says what it opened. If somebody may have copied the device’s files before, also
+    <code>claviger admin key rotate KEY</code>. Invite a new one.`,
 )}
 ${row(
   'Lost administrator’s machine',
@@ -51,11 +52,6 @@ ${row(
   html`It cannot be reset, and nobody can find it out. Workstations with a PIN still unlock the device and open what they
     were granted. A lockdown can then not be lifted, which is the end of the keys. While a PIN still works: make a second
     device, open every field that is needed, seal it with the new key, and retire this one.`,
-)}
-${row(
-  'No light, or a blinking one',
-  html`The lights of the Pi say that it has power and reads its card, and nothing of Claviger. Ask
-    <code>claviger status</code>. A device that has just started is locked: unlock it with the PIN or the passphrase.`,
 )}
 </table>
 </section>`

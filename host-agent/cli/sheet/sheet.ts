@@ -2,6 +2,7 @@
 import { deviceSerial } from '../../../protocol/identity/device-serial.ts'
 import { fingerprintGroups } from '../fingerprint.ts'
 import { escapeHtml, type Html, html } from './html.ts'
+import { lights } from './lights.ts'
 import { lostParts } from './lost-parts.ts'
 import { STYLE } from './style.ts'
 
@@ -53,6 +54,7 @@ but who has the card as well reads the keys with it.</p>
 <div class="blanks"><span>kept at</span><span>by</span><span>copy of the enrolment checked on</span></div>
 </section>
 ${lostParts(facts)}
+${lights()}
 <footer>Compare the fingerprint with what <code>claviger provision</code> printed. The first four groups are the serial number that
 <code>claviger status</code> shows. Made on ${date}; correct it by
 hand when names or addresses change.</footer>

@@ -17,10 +17,11 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: 1.1mm 3mm 1.1mm 0; border-bottom: 0.4pt solid #888; }
 th { font-weight: bold; width: 38mm; }
 tr { break-inside: avoid; }
-code, .digits, .serial { margin-top: 1mm; }
-.key { font-family: 'Liberation Mono', 'DejaVu Sans Mono', Consolas, monospace; }
+code, .digits, .key { font-family: 'Liberation Mono', 'DejaVu Sans Mono', Consolas, monospace; }
 code { font-size: 9pt; overflow-wrap: anywhere; }
 .digits { display: grid; grid-template-columns: repeat(4, max-content); gap: 0.5mm 5mm; font-size: 12pt; }
+.lights th { width: 60mm; }
+.lights th, .lights td { padding: 0.5mm 3mm 0.5mm 0; }
 .serial { margin-top: 1mm; }
 .key { font-size: 8pt; line-height: 1.3; overflow-wrap: anywhere; }
 .box { border: 1pt solid #000; padding: 2.5mm 4mm 4mm; margin-bottom: 3mm; break-inside: avoid; }
