@@ -30,14 +30,8 @@ const BLOCK = 4096
 
 /** What a person can do about an error of open(2). */
 const OPENING: Record<string, [message: string, hint: string]> = {
-  EACCES: [
-    'you may not write to it',
-    'let yourself: sudo chown "$USER" CARD holds until the card is taken out',
-  ],
-  EPERM: [
-    'you may not write to it',
-    'let yourself: sudo chown "$USER" CARD holds until the card is taken out',
-  ],
+  EACCES: ['you may not write to it', 'sudo chown "$USER" CARD lets you, until the card is taken out'],
+  EPERM: ['you may not write to it', 'sudo chown "$USER" CARD lets you, until the card is taken out'],
   EBUSY: ['another program uses it', 'unmount it, and close what looks at it'],
   EROFS: ['it is read-only', 'look at the small switch on the card or its adapter'],
   ENOMEDIUM: ['there is no card in it', 'put it in, and wait a moment'],
