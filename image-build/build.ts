@@ -37,6 +37,8 @@ export interface BuildOptions {
   readonly level?: number
   /** Of a development image: where the kernel talks. */
   readonly console?: string | null
+  /** GPIO line of a button. */
+  readonly button?: number | null
 }
 
 /** Everything that a build makes. */
@@ -55,7 +57,7 @@ export interface Built {
 const SALT = sha256(Buffer.from('claviger root'))
 
 export async function build(options: BuildOptions): Promise<Built> {
-  const { variant, lock, sources, console = null } = options
+  const { variant, lock, sources, console = null, button = null } = options
   const { progress } = sources
   const locked = packagesFor(lock, variant.kernel)
   await fetchPackages(locked, sources)
@@ -93,7 +95,7 @@ export async function build(options: BuildOptions): Promise<Built> {
   })
   const initramfs = await packInitramfs(first)
   const firmware = packages.get('raspi-firmware')!
-  const boot = await bootTree({ variant, kernel, initramfs, firmware, console })
+  const boot = await bootTree({ variant, kernel, initramfs, firmware, console, button })
   const fat = fat32(boot, { size: BOOT_BYTES, id: DISK_ID, label: 'CLAVIGER', time: lock.date })
   const provision = { offset: fat.offsets.get(PROVISION)!, size: blank().length }
   const rootBytes = Buffer.concat([data, hashes.hashes])

@@ -14,6 +14,7 @@ image keygen
     --offline        take packages from the cache only
     --mirror ADDRESS of the directory that holds debian and debian-security
     --level N        of compression, 1 to 22; a release has 19
+    --button-gpio N  a button between this GPIO line and ground
     --console TTY    a development image: where the kernel and the journal talk
   verify-build       build twice in different surroundings and compare
     --out DIR        keep both builds there

@@ -6,6 +6,7 @@ import { FACTS, type Variant } from '../model.ts'
 import { runBytes } from '../run.ts'
 import type { Unpacked } from '../unpack/deb.ts'
 import type { Kernel } from '../unpack/kernel.ts'
+import { withButton } from './button.ts'
 import { cmdline } from './cmdline.ts'
 import { bootFiles, parseConfigTxt, SLOTS, writeConfigTxt } from './config-txt.ts'
 import { setProperty } from './fdt.ts'
@@ -28,6 +29,8 @@ export interface BootParts {
   readonly firmware: Unpacked
   /** Of a development image. */
   readonly console: string | null
+  /** GPIO line of a button, or none. */
+  readonly button: number | null
 }
 
 const FIRMWARE = 'usr/lib/raspi-firmware'
@@ -39,6 +42,7 @@ export async function bootTree({
   initramfs,
   firmware,
   console,
+  button,
 }: BootParts): Promise<BootFile[]> {
   const facts = FACTS[variant.model]
   const slot = SLOTS.a
@@ -53,7 +57,7 @@ export async function bootTree({
     { path: `${slot}cmdline.txt`, bytes: Buffer.from(`${cmdline(console)}\n`), from: OURS },
     { path: `${slot}vmlinuz`, bytes: await gzip(kernel.image), from: kernel.package },
     { path: `${slot}initramfs.img`, bytes: initramfs, from: OURS },
-    { path: slot + facts.deviceTree, bytes: deviceTree(variant, kernel), from: kernel.package },
+    { path: slot + facts.deviceTree, bytes: deviceTree(variant, kernel, button), from: kernel.package },
     { path: PROVISION, bytes: blank(), from: OURS },
   ]
   check(config, files)
@@ -68,9 +72,10 @@ export function blank(): Buffer {
 }
 
 /** A dongle's controller is a device from the start; without this it waits for a cable that says which end it is. */
-function deviceTree({ mode, model }: Variant, kernel: Kernel): Uint8Array {
+function deviceTree({ mode, model }: Variant, kernel: Kernel, button: number | null): Uint8Array {
   const { deviceTree: name, usb } = FACTS[model]
-  const tree = kernel.deviceTree(name)
+  const plain = kernel.deviceTree(name)
+  const tree = button === null ? plain : withButton(plain, button)
   if (mode !== 'dongle' || !usb.patch) return tree
   return setProperty(tree, usb.node, 'dr_mode', Buffer.from('peripheral\0'))
 }

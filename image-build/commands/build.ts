@@ -2,6 +2,7 @@
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { parsePin } from '../boot/button.ts'
 import { build } from '../build.ts'
 import { Cache, cacheDirectory } from '../fetch/cache.ts'
 import { Progress } from '../fetch/progress.ts'
@@ -22,6 +23,7 @@ const options = {
   mirror: { type: 'string' },
   level: { type: 'string' },
   console: { type: 'string' },
+  'button-gpio': { type: 'string' },
 } as const
 
 export async function buildCommand(args: string[]): Promise<void> {
@@ -41,6 +43,7 @@ export async function buildCommand(args: string[]): Promise<void> {
     },
     ...(values.level !== undefined && { level: Number(values.level) }),
     console: values.console ?? null,
+    button: values['button-gpio'] === undefined ? null : parsePin(values['button-gpio']),
   })
   const out = resolve(values.out)
   await mkdir(out, { recursive: true })

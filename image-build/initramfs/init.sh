@@ -129,6 +129,22 @@ mount -t vfat -o ro,nosuid,nodev,noexec "$boot" /boot &&
 umount /boot 2>/dev/null
 for module in vfat fat nls_cp437 nls_ascii; do rmmod "$module" 2>/dev/null; done
 
+# The light and the button are the keeper's. Blinking is its work: files of a trigger would belong to root again.
+for led in /sys/class/leds/ACT /sys/class/leds/*; do
+  [ -e "$led/brightness" ] || continue
+  echo none >"$led/trigger" 2>/dev/null
+  own 755 0:0 /run/claviger/led
+  mount -o bind "$led" /run/claviger/led && chown "$KEEPER" "$led/brightness" && panel="--led /run/claviger/led"
+  break
+done
+for input in /sys/class/input/event*; do
+  [ "$(cat "$input/device/name" 2>/dev/null)" = gpio-keys ] || continue
+  mv "/dev/input/${input##*/}" /dev/claviger-button && chmod 400 /dev/claviger-button &&
+    chown "$KEEPER" /dev/claviger-button && panel="$panel --button /dev/claviger-button"
+  break
+done
+echo "PANEL=$panel" >/run/claviger/panel
+
 # There is no clock that runs without power: it starts at what is known to have been.
 newest=$EPOCH
 for file in /sysroot/data/keeper/audit/*/*; do

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import { parsePin, withButton } from '../../image-build/boot/button.ts'
 import { cmdline } from '../../image-build/boot/cmdline.ts'
 import { bootFiles, parseConfigTxt, SLOTS, writeConfigTxt } from '../../image-build/boot/config-txt.ts'
 import { readProperty, setProperty } from '../../image-build/boot/fdt.ts'
@@ -51,6 +52,27 @@ t.test(
         for (const values of parseConfigTxt(lines.join('\n')).values()) t.ok(values.length > 0)
       }),
     )
+  },
+)
+
+t.test(
+  'When a node is added to a device tree, then dtc reads it, and all that was there before',
+  { skip: unlessThere('dtc') },
+  async t => {
+    const source =
+      '/dts-v1/; / { soc { gpio: gpio@7e200000 { compatible = "a"; label = "x"; }; b { pins = <&gpio 1>; }; }; };'
+    const dtc = (from: string, to: string, input: string | Uint8Array) =>
+      spawnSync('dtc', ['-q', '-I', from, '-O', to, '-'], { input }).stdout
+    const plain = dtc('dts', 'dtb', source)
+    const made = withButton(plain, 3)
+    const phandle = Buffer.from(readProperty(plain, 'soc/gpio@7e200000', 'phandle')!).readUInt32BE(0)
+    const text = dtc('dtb', 'dts', made).toString()
+    t.match(text, /claviger-button \{\s+compatible = "gpio-keys";\s+label = "gpio-keys";/)
+    t.match(text, new RegExp(`gpios = <0x0?${phandle.toString(16)} 0x0?3 0x11>;`))
+    // without what was added it is what it was
+    t.equal(text.replace(/\n\tclaviger-button \{.*?\n\t\};\n/s, ''), dtc('dtb', 'dts', plain).toString())
+    for (const wrong of ['1', '28', 'x', '3.5', '']) t.throws(() => parsePin(wrong), ImageError)
+    t.throws(() => withButton(dtc('dts', 'dtb', '/dts-v1/; / { };'), 3), /phandle/)
   },
 )
 
