@@ -19,7 +19,7 @@ export function lights(): Html {
   const rows = LIGHTS.map(([light, says]) => html`<tr><th>${light}</th><td>${says}</td></tr>`)
   return html`<section>
 <h2>What the light says</h2>
-<p>If the device was set up with one. The image does not do that yet: then the lights of the Pi say nothing of Claviger, and
+<p>It is the green one of the Pi. A red one beside it says only that there is power. Where it shows none of these,
 <code>claviger status</code> tells.</p>
 <table class="lights">
 ${rows}
