@@ -68,8 +68,11 @@ function readAccepted(text: string): [string, number] {
   return [namespace, Number(generation)]
 }
 
-/** So many fields make a keeper busy; one that is not does without the memory of the optimising compilers. */
-const BUSY_AFTER = 500
+/**
+ * So many fields make a keeper busy; one that is not does without the memory of the optimising compilers. Where memory can
+ * never become code (`--jitless`, as on the device), turning them on would end the process.
+ */
+const BUSY_AFTER = process.execArgv.includes('--jitless') ? 0 : 500
 let opened = 0
 const server = new RpcServer(
   (method, caller, params) => {

@@ -43,7 +43,8 @@ const LAST: readonly string[] = [
 const OF_MODEL: Record<Model, readonly string[]> = {
   zero2w: ['bcm2835-rng', 'bcm2835', 'sdhci-iproc', 'bcm2835_thermal'],
   '3': ['bcm2835-rng', 'bcm2835', 'sdhci-iproc', 'bcm2835_thermal'],
-  '4': ['iproc-rng200', 'sdhci-iproc', 'bcm2711_thermal'],
+  // the card of a 4 gets its power through regulators that its driver does not name
+  '4': ['iproc-rng200', 'fixed', 'gpio-regulator', 'sdhci-iproc', 'bcm2711_thermal'],
 }
 
 /** A dongle has no driver of a network. */

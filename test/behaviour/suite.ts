@@ -43,46 +43,64 @@ const FIELD = 'card.number'
 export const PLACE = { field: FIELD, record: 'cust_cards/42' }
 export const CARD = '4242424242424242'
 
+/** The parts of the suite. */
+const PARTS = {
+  opening: ['opening fields', opening],
+  bodies: ['what a body may be', bodies],
+  load: ['many at the same time', load],
+  rights: ['who may', rights],
+  strangers: ['strangers', strangers],
+  locking: ['locked and unlocked', locking],
+  guarding: ['who goes too far', guarding],
+} as const
+
 /** Runs every claim on one appliance. */
 export function behaviour(wireName: string, start: () => Promise<Subject>): void {
   t.test(`an appliance over ${wireName}`, async t => {
     const { appliance, advance, stop } = await start()
     t.teardown(stop)
-    const wire = await appliance.wire()
-    t.teardown(() => wire.close())
-    const admin = await appliance.connect(appliance.admin)
-    await admin.createKey('orders')
-    const tillProfile = await appliance.enrol('till-1', 'operator', ['orders'], PIN)
-    const till = await appliance.connect(tillProfile)
-    const house: House = {
-      appliance,
-      advance,
-      wire,
-      admin,
-      till,
-      tillProfile,
-      ask: async (who, what) => {
-        const socket = await secure(await wire.open(), who)
-        try {
-          return await askOn(socket, what)
-        } finally {
-          socket.destroy()
-        }
-      },
-    }
-    await t.test('opening fields', t => opening(t, house))
-    await t.test('what a body may be', t => bodies(t, house))
-    await t.test('many at the same time', t => load(t, house))
-    await t.test('who may', t => rights(t, house))
-    await t.test('strangers', t => strangers(t, house))
-    await t.test('locked and unlocked', t => locking(t, house))
-    await t.test('who goes too far', t => guarding(t, house))
-    await t.test('when all is done, then the same till still reads the same field', async t => {
-      const key = await admin.showKey('orders')
-      const ciphertext = sealer(key.versions[0]!.publicKey)(PLACE, CARD)
-      t.match(await till.decrypt({ purpose: 'charge', items: [{ ciphertext, context: PLACE }] }), {
-        results: [{ value: CARD }],
-      })
+    await suiteOn(t, appliance, Object.keys(PARTS) as (keyof typeof PARTS)[], advance)
+  })
+}
+
+/** Runs some of the claims on an appliance that has no key `orders` and no agent `till-1` yet. */
+export async function suiteOn(
+  t: Test,
+  appliance: TestAppliance,
+  parts: readonly (keyof typeof PARTS)[],
+  advance?: Subject['advance'],
+): Promise<void> {
+  const wire = await appliance.wire()
+  t.teardown(() => wire.close())
+  const admin = await appliance.connect(appliance.admin)
+  await admin.createKey('orders')
+  const tillProfile = await appliance.enrol('till-1', 'operator', ['orders'], PIN)
+  const till = await appliance.connect(tillProfile)
+  const house: House = {
+    appliance,
+    advance,
+    wire,
+    admin,
+    till,
+    tillProfile,
+    ask: async (who, what) => {
+      const socket = await secure(await wire.open(), who)
+      try {
+        return await askOn(socket, what)
+      } finally {
+        socket.destroy()
+      }
+    },
+  }
+  for (const part of parts) {
+    const [name, run] = PARTS[part]
+    await t.test(name, t => run(t, house))
+  }
+  await t.test('when all is done, then the same till still reads the same field', async t => {
+    const key = await admin.showKey('orders')
+    const ciphertext = sealer(key.versions[0]!.publicKey)(PLACE, CARD)
+    t.match(await till.decrypt({ purpose: 'charge', items: [{ ciphertext, context: PLACE }] }), {
+      results: [{ value: CARD }],
     })
   })
 }

@@ -142,6 +142,13 @@ export class Machine {
     }
   }
 
+  /** Waits until it switched itself off. @throws Error where it has not after `timeout` ms */
+  async ended(timeout: number): Promise<void> {
+    if (!this.running) return
+    const signal = AbortSignal.timeout(timeout)
+    await once(this.#child, 'exit', { signal })
+  }
+
   /** Pulls the plug. */
   async off(): Promise<void> {
     this.#shell?.destroy()

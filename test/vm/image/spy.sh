@@ -1,7 +1,7 @@
 #!/bin/sh
 # A shell for the test, beside the device and outside of everything that it mounts: on a root of its own, with the programs
 # of the first root. It answers on a port that only the virtual machine has.
-for each in df du find head kill ls od ps rm sort stty tail touch tr wc; do busybox ln -s busybox /bin/$each; done
+for each in cut df du find head kill ls od ps readlink rm sort stty tail touch tr wc; do busybox ln -s busybox /bin/$each; done
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
