@@ -1,7 +1,8 @@
 /**
  * `npm run test:vm`: boots a small guest with a gadget and a host in one kernel, and asks it everything that needs real
- * USB. Prints the guest's report, and one line of totals like `npm test`. Names of questions as arguments ask only those;
- * `cycles=N` and `kills=N` change how often the cable is pulled and processes are killed.
+ * USB; then builds images, flashes them and starts them in machines of their own (`image/`). Prints the reports, and one line
+ * of totals like `npm test`. Names of questions as arguments ask only those; `cycles=N` and `kills=N` change how often the
+ * cable is pulled and processes are killed.
  */
 import {
   closeSync,
@@ -18,15 +19,24 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cpio } from './cpio.ts'
+import { askImage, IMAGE_PROGRAMS, IMAGE_QUESTIONS } from './images.ts'
 import { runMachine } from './machine.ts'
 import { modulesInOrder } from './modules.ts'
 import { candidate, PackageError, unpack } from './packages.ts'
-import { Report } from './report.ts'
+import { Report, type Totals } from './report.ts'
 import { guestTree } from './tree.ts'
 
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/claviger-vm', import.meta.url))
 const MODULES = ['configfs', 'dummy_hcd', 'libcomposite', 'u_serial', 'usb_f_acm', 'cdc_acm']
-const PROGRAMS = ['qemu-system-x86_64', 'apt-get', 'apt-cache', 'dpkg-deb', 'udevadm', 'ldd']
+const PROGRAMS = [
+  'qemu-system-x86_64',
+  'apt-get',
+  'apt-cache',
+  'dpkg-deb',
+  'udevadm',
+  'ldd',
+  ...IMAGE_PROGRAMS,
+]
 const DEADLINE_MS = 45 * 60_000
 
 // stripping types is called experimental
@@ -46,27 +56,43 @@ const work = mkdtempSync(join(tmpdir(), 'claviger-vm-'))
 process.once('exit', () => rmSync(work, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
-const initramfs = join(work, 'initramfs')
-const messages = join(work, 'console')
-const kernel = built(initramfs)
-const report = new Report()
-const fault = await runMachine({
-  kernel,
-  initramfs,
-  console: messages,
-  deadline: DEADLINE_MS,
-  variables: { ...variables, questions: questions.join(','), ...(process.env.CI ? { CI: 'true' } : {}) },
-  onLine(line) {
-    process.stdout.write(`${line}\n`)
-    report.line(line)
-  },
-})
-if (fault) report.fail(fault)
-const { passed, failed, skipped, complaints } = report.totals()
-for (const complaint of complaints) process.stdout.write(`not ok: ${complaint}\n`)
-if (failed > 0) process.stdout.write(`${readFileSync(messages, 'utf8').slice(-4_000)}\n`)
+const ofImages = IMAGE_QUESTIONS.filter(name => questions.length === 0 || questions.includes(name))
+const ofGuest = questions.filter(name => !(IMAGE_QUESTIONS as readonly string[]).includes(name))
+const reports: Totals[] = []
+if (ofGuest.length > 0 || questions.length === 0) reports.push(await askGuest())
+for (const name of ofImages) reports.push(await askImage(name, take))
+const sum = (what: 'passed' | 'failed' | 'skipped') => reports.reduce((total, each) => total + each[what], 0)
+for (const { complaints } of reports)
+  for (const complaint of complaints) process.stdout.write(`not ok: ${complaint}\n`)
+const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
 process.stdout.write(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}\n`)
 process.exit(failed > 0 ? 1 : 0)
+
+function take(report: Report): (line: string) => void {
+  return line => {
+    process.stdout.write(`${line}\n`)
+    report.line(line)
+  }
+}
+
+async function askGuest(): Promise<Totals> {
+  const initramfs = join(work, 'initramfs')
+  const messages = join(work, 'console')
+  const kernel = built(initramfs)
+  const report = new Report()
+  const fault = await runMachine({
+    kernel,
+    initramfs,
+    console: messages,
+    deadline: DEADLINE_MS,
+    variables: { ...variables, questions: ofGuest.join(','), ...(process.env.CI ? { CI: 'true' } : {}) },
+    onLine: take(report),
+  })
+  if (fault) report.fail(fault)
+  const totals = report.totals()
+  if (totals.failed > 0) process.stdout.write(`${readFileSync(messages, 'utf8').slice(-4_000)}\n`)
+  return totals
+}
 
 /** What is missing is a visible skip for a user, and a failure where everything has to be there. */
 function unavailable(what: string): never {
