@@ -17,7 +17,7 @@ export const command: Command = {
   --pin-fd N     read the new PIN from file descriptor N instead of the terminal
   --without-pin  this machine will not unlock the device
   --unattended   this machine unlocks the device whenever it is plugged in or starts, without a PIN; whoever
-                 steals both can open all that this enrolment may. The invitation must allow it
+                 has this machine and a copy of the card has every key. The invitation must allow it
 `,
 
   async run(args, { terminal, env }) {
