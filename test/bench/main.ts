@@ -42,6 +42,10 @@ const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () =
   'rss-keeper': () => import('./processes.ts'),
   'rss-gate': () => import('./processes.ts'),
   'rss-health': () => import('./processes.ts'),
+  'image-size': () => import('./image.ts'),
+  'slot-size': () => import('./image.ts'),
+  'boot-ratio': () => import('./image.ts'),
+  resident: () => import('./image.ts'),
 }
 
 if (values.only !== undefined && !Object.hasOwn(FIGURES, values.only)) {

@@ -11,15 +11,22 @@ export const IMAGE_QUESTIONS = ['first-day', 'dongle', 'broken', 'raspi'] as con
 /** What they need of the machine that they run on. */
 export const IMAGE_PROGRAMS = ['qemu-system-aarch64', 'mksquashfs', 'zstd', 'e2fsck', 'debugfs']
 
-/** @param take - gives what takes each line of the report */
+/**
+ * Asks one.
+ *
+ * @param images - a directory where images are kept from one question to the next
+ * @param take - gives what takes each line of the report
+ */
 export async function askImage(
   name: (typeof IMAGE_QUESTIONS)[number],
+  images: string,
   take: (report: Report) => (line: string) => void,
 ): Promise<Totals> {
   const report = new Report()
   const onLine = take(report)
   const program = fileURLToPath(new URL(`image/${name}.ts`, import.meta.url))
-  const child = spawn(...bareNode(program), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const env = { ...process.env, CLAVIGER_VM_IMAGES: images }
+  const child = spawn(...bareNode(program), { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const kill = () => child.kill('SIGTERM')
   process.once('exit', kill)
   createInterface({ input: child.stdout! }).on('line', onLine)

@@ -60,7 +60,7 @@ const ofImages = IMAGE_QUESTIONS.filter(name => questions.length === 0 || questi
 const ofGuest = questions.filter(name => !(IMAGE_QUESTIONS as readonly string[]).includes(name))
 const reports: Totals[] = []
 if (ofGuest.length > 0 || questions.length === 0) reports.push(await askGuest())
-for (const name of ofImages) reports.push(await askImage(name, take))
+for (const name of ofImages) reports.push(await askImage(name, join(work, 'images'), take))
 const sum = (what: 'passed' | 'failed' | 'skipped') => reports.reduce((total, each) => total + each[what], 0)
 for (const { complaints } of reports)
   for (const complaint of complaints) process.stdout.write(`not ok: ${complaint}\n`)

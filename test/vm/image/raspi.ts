@@ -20,6 +20,7 @@ const CARD_BYTES = 2 ** 31
 t.setTimeout(LIMIT + 240_000)
 
 await t.test('When a Pi is started with the card, then its services come up from it', async t => {
+  t.setTimeout(LIMIT + 240_000)
   const device = await Device.flash(await image('dongle', 'zero2w'), 'pi', 0)
   const at = (name: string) => join(device.directory, name)
   const { deviceTree } = FACTS.zero2w

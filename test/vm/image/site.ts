@@ -1,6 +1,7 @@
 /** Images, cards and machines of the test: built once, flashed and started with the commands that an administrator uses. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,19 +46,25 @@ export async function builder(...args: string[]): Promise<void> {
 
 const built = new Map<string, Promise<Image>>()
 
+/** Where images are kept for other questions of the same run. */
+const IMAGES = process.env.CLAVIGER_VM_IMAGES ?? WORK
+
 /** The image of a mode; its root is packed with little compression, which changes nothing in it. */
 export function image(mode: Mode, model: Model): Promise<Image> {
   const key = `${mode}-${model}`
-  const there = built.get(key) ?? make(mode, model, join(WORK, key))
+  const there = built.get(key) ?? make(mode, model, join(IMAGES, key))
   built.set(key, there)
   return there
 }
 
 async function make(mode: Mode, model: Model, directory: string): Promise<Image> {
-  await builder('build', '--mode', mode, '--model', model, '--level', '1', '--out', directory)
   const base = join(directory, variantName({ mode, model, kernel: 'stable' }, VERSION))
   const watched = `${base}.watched`
-  await writeFile(watched, Buffer.concat([await readFile(`${base}.initramfs`), await overlay()]))
+  // the last file that is written
+  if (!existsSync(watched)) {
+    await builder('build', '--mode', mode, '--model', model, '--level', '1', '--out', directory)
+    await writeFile(watched, Buffer.concat([await readFile(`${base}.initramfs`), await overlay()]))
+  }
   return {
     path: `${base}.img`,
     kernel: `${base}.vmlinuz`,
