@@ -1,8 +1,8 @@
 /** Images, cards and machines of the test: built once, flashed and started with the commands that an administrator uses. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync, rmSync } from 'node:fs'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { VERSION } from '../../../appliance/version.ts'
@@ -16,10 +16,7 @@ import { Machine } from './machine.ts'
 import { overlay } from './overlay.ts'
 
 const WORK = await mkdtemp(join(tmpdir(), 'clv-'))
-process.once('exit', () => {
-  // the machines go first
-  void rm(WORK, { recursive: true, force: true })
-})
+process.once('exit', () => rmSync(WORK, { recursive: true, force: true }))
 
 /** An image, and what starts it in a machine. */
 export interface Image {
