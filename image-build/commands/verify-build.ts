@@ -13,6 +13,7 @@ const options = {
   model: { type: 'string', default: 'zero2w' },
   kernel: { type: 'string', default: 'stable' },
   level: { type: 'string', default: '19' },
+  'button-gpio': { type: 'string' },
   offline: { type: 'boolean', default: false },
   out: { type: 'string' },
 } as const
@@ -53,12 +54,14 @@ export async function verifyBuild(args: string[]): Promise<void> {
 async function buildIn(
   directory: string,
   { umask, env, place }: (typeof SURROUNDINGS)[number],
-  { offline, ...rest }: { mode: string; model: string; kernel: string; level: string; offline: boolean },
+  { offline, ...rest }: { offline: boolean } & Record<string, string | boolean | undefined>,
 ): Promise<Manifest> {
   const out = join(directory, place)
   await mkdir(out, { recursive: true })
   const main = new URL('../main.ts', import.meta.url).pathname
-  const settings = Object.entries(rest).flatMap(([key, value]) => [`--${key}`, value])
+  const settings = Object.entries(rest).flatMap(([key, value]) =>
+    typeof value === 'string' ? [`--${key}`, value] : [],
+  )
   const args = [main, 'build', '--out', out, ...settings, ...(offline ? ['--offline'] : [])]
   await new Promise<void>((resolve, reject) => {
     // the mask of a shell is the only one that can be set before a program starts
