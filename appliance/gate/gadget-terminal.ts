@@ -7,7 +7,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { ReadStream } from 'node:tty'
 import { promisify } from 'node:util'
 import type { OpenPort } from '../../protocol/link/serial-port.ts'
-import { destroyed, terminalStream } from '../../protocol/link/terminal.ts'
+import { destroyed, NOT_TWICE, terminalStream } from '../../protocol/link/terminal.ts'
 import { holdingTimers, type Timers } from '../../protocol/link/timers.ts'
 
 /** What is used besides the terminal. */
@@ -84,9 +84,15 @@ export async function openTerminal(path: string): Promise<OpenPort> {
   // as the controlling terminal of a service, pulling the cable would end the service
   const { O_RDWR, O_NOCTTY, O_NONBLOCK } = constants
   const fd = await promisify(open)(path, O_RDWR | O_NOCTTY | O_NONBLOCK)
-  const stream = terminalStream(ReadStream, fd)
-  await promisify(close)(fd)
-  return { stream, close: () => destroyed(stream) }
+  let isOurs = true
+  try {
+    const stream = terminalStream(ReadStream, fd)
+    isOurs = stream !== null
+    if (stream === null) throw new Error(NOT_TWICE)
+    return { stream, close: () => destroyed(stream) }
+  } finally {
+    if (isOurs) await promisify(close)(fd)
+  }
 }
 
 /** A controller keeps the state of the last gadget when that is unbound, but no longer names its function. */

@@ -8,7 +8,7 @@
  */
 
 import type { Duplex } from 'node:stream'
-import { destroyed, type TerminalClass, terminalStream } from './terminal.ts'
+import { destroyed, NOT_TWICE, type TerminalClass, terminalStream } from './terminal.ts'
 
 /** An open port. */
 export interface OpenPort {
@@ -80,9 +80,12 @@ export function openSerialPort(
       const { port } = stream
       if (Terminal !== undefined && hasDescriptor(port)) {
         try {
-          resolve(overTerminal(stream, terminalStream(Terminal, port.fd)))
+          const bytes = terminalStream(Terminal, port.fd)
+          if (bytes === null) reject(new Error(NOT_TWICE))
+          else resolve(overTerminal(stream, bytes))
         } catch (cause) {
-          reject(cause)
+          // a port that is kept open keeps its lock, and could never be opened again
+          void close(stream).then(() => reject(cause))
         }
         return
       }

@@ -15,20 +15,22 @@ const OPTIONS = { writableHighWaterMark: 65_536 }
 /**
  * Makes a stream of a terminal that is raw already.
  *
- * @param fd - stays the caller's: libuv opens the terminal once more for itself
- * @throws Error where libuv cannot do that, since it would then write with blocking calls to an end that may not read; `fd`
+ * @param fd - stays the caller's, also after an error: libuv opens the terminal once more for itself
+ * @returns `null` where libuv cannot do that, since it would then write with blocking calls to an end that may not read; `fd`
  *   is closed in that case
+ * @throws Node's `ERR_TTY_INIT_FAILED` for what is no terminal, or one that has just hung up
  */
-export function terminalStream(Terminal: TerminalClass, fd: number): Duplex {
+export function terminalStream(Terminal: TerminalClass, fd: number): Duplex | null {
   const stream = new Terminal(fd, OPTIONS)
-  const { _handle } = stream as Duplex & { _handle?: { fd?: number } }
-  if (_handle?.fd === fd) {
-    stream.destroy()
-    throw new Error('the terminal cannot be opened a second time')
-  }
   stream.on('error', () => {})
-  return stream
+  const { _handle } = stream as Duplex & { _handle?: { fd?: number } }
+  if (_handle?.fd !== fd) return stream
+  stream.destroy()
+  return null
 }
+
+/** For who gets `null` from {@link terminalStream}. */
+export const NOT_TWICE = 'the terminal cannot be opened a second time'
 
 /** Closes a stream, if it is not closed, and waits for that. */
 export function destroyed(stream: Duplex): Promise<void> {

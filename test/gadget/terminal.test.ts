@@ -114,6 +114,10 @@ t.test('When the terminal hangs up, then its stream ends, and no descriptor is l
   await (await openTerminal(idle.device)).close()
   t.equal(terminals().length, held, 'nor when nobody ever read it')
   await t.rejects(openTerminal(`${idle.device}-missing`), { code: 'ENOENT' })
+  // as a terminal is that hung up between the two openings
+  const open = readdirSync('/proc/self/fd').length
+  await t.rejects(openTerminal('/dev/null'), { code: 'ERR_TTY_INIT_FAILED' })
+  t.equal(readdirSync('/proc/self/fd').length, open)
 })
 
 t.test('When no host is there, then nothing is open; when one comes, then it is opened at once', async t => {

@@ -66,7 +66,11 @@ function openFile(path: string, flags: string): LogFile {
     write: bytes => fs.writeSync(fd, bytes),
     truncate: size => fs.ftruncateSync(fd, size),
     async sync() {
-      syncing ??= sameFile(path, fd)
+      syncing ??= sameFile(path, fd).catch(error => {
+        // the next one tries again
+        syncing = null
+        throw error
+      })
       await (await syncing).datasync()
     },
     close() {
