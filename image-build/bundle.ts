@@ -39,7 +39,8 @@ export async function bundle(): Promise<Bundle> {
       ...[
         '--minify-whitespace',
         '--minify-syntax',
-        '--charset=utf8',
+        // V8 reads what has one byte for each character faster
+        '--charset=ascii',
         '--legal-comments=eof',
         '--log-level=error',
       ],

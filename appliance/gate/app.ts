@@ -14,6 +14,7 @@ import type { KeeperClient } from '../keeper/rpc/client.ts'
 import type { Caller } from '../keeper/rpc/messages.ts'
 import { certifiedStanding } from '../standing.ts'
 import { Callers } from './callers.ts'
+import { LAZY_COMPILERS } from './compilers.ts'
 import type { DeviceIdentity, RememberedAuthorities } from './identity.ts'
 import { refuseConnection, sendProblem } from './problems.ts'
 import type { Refusals } from './refusals.ts'
@@ -116,6 +117,7 @@ export async function buildApp(options: GateOptions): Promise<FastifyInstance> {
       sendProblem(reply, error, null)
     },
     clientErrorHandler: refuseConnection,
+    schemaController: { compilersFactory: LAZY_COMPILERS },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   }) as unknown as FastifyInstance
   const callers = new Callers()

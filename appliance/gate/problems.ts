@@ -1,5 +1,4 @@
 /** Errors as the caller sees them: RFC 9457 problem documents. What is not ours becomes a constant `internal`. */
-import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyError, FastifyReply } from 'fastify'
 import { ClavigerError, ERRORS, type ErrorCode } from '../../protocol/api/errors.ts'
@@ -63,7 +62,8 @@ export function refuseConnection(error: NodeJS.ErrnoException, socket: Duplex): 
   const problem = problemOf(new ClavigerError(FOREIGN_CODES[code] ?? 'malformed-request'), null)
   const body = JSON.stringify(problem)
   const head = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    // of our own, since importing names of node:http loads all of its fetch
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
     'content-type: application/problem+json',
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundle, ENTRIES } from '../../image-build/bundle.ts'
 import { cpio } from './cpio.ts'
 import { askImage, IMAGE_PROGRAMS, IMAGE_QUESTIONS } from './images.ts'
 import { runMachine } from './machine.ts'
@@ -37,6 +38,8 @@ const PROGRAMS = [
   'ldd',
   ...IMAGE_PROGRAMS,
 ]
+/** The device's three, which start again and again. */
+const PROCESSES = ['keeper', 'gate', 'health']
 const DEADLINE_MS = 45 * 60_000
 
 // stripping types is called experimental
@@ -78,7 +81,7 @@ function take(report: Report): (line: string) => void {
 async function askGuest(): Promise<Totals> {
   const initramfs = join(work, 'initramfs')
   const messages = join(work, 'console')
-  const kernel = built(initramfs)
+  const kernel = await built(initramfs)
   const report = new Report()
   const fault = await runMachine({
     kernel,
@@ -101,9 +104,9 @@ function unavailable(what: string): never {
   process.exit(process.env.CI ? 1 : 0)
 }
 
-function built(file: string): string {
+async function built(file: string): Promise<string> {
   try {
-    return build(file)
+    return await build(file)
   } catch (error) {
     if (error instanceof PackageError) unavailable(`packages of Debian: ${error.message}`)
     throw error
@@ -111,12 +114,14 @@ function built(file: string): string {
 }
 
 /** Writes the guest's root. @returns the path of the kernel */
-function build(file: string): string {
+async function build(file: string): Promise<string> {
   mkdirSync(CACHE, { recursive: true })
   const [image = ''] = candidate('linux-image-amd64').depends
   const root = unpack(CACHE, candidate(image))
   const busybox = unpack(CACHE, candidate('busybox-static'))
-  const entries = guestTree({ busybox, modules: modulesInOrder(root, MODULES) })
+  const { scripts: bundled } = await bundle()
+  const scripts = new Map(PROCESSES.map(name => [ENTRIES[name]!, bundled.get(name)!]))
+  const entries = guestTree({ busybox, modules: modulesInOrder(root, MODULES), scripts })
   const fd = openSync(file, 'w')
   for (const piece of cpio(entries)) for (let at = 0; at < piece.length; ) at += writeSync(fd, piece, at)
   closeSync(fd)

@@ -27,10 +27,12 @@ export interface Parts {
   /** Unpacked package of a static busybox. */
   readonly busybox: string
   readonly modules: readonly KernelModule[]
+  /** The device's scripts as the image has them, by their entry in the sources. */
+  readonly scripts: ReadonlyMap<string, Uint8Array>
 }
 
 /** @returns the entries of the guest's root, each after the directories above it */
-export function guestTree({ busybox, modules }: Parts): Entry[] {
+export function guestTree({ busybox, modules, scripts }: Parts): Entry[] {
   const tree = new Tree()
   for (const path of EMPTY) tree.directory(path)
   tree.add('init', readFileSync(new URL('./guest/init.sh', import.meta.url)), 0o755)
@@ -49,6 +51,7 @@ export function guestTree({ busybox, modules }: Parts): Entry[] {
   tree.add('etc/passwd', Buffer.from('root:x:0:0::/root:/bin/sh\n'))
   tree.add('etc/group', Buffer.from('root:x:0:\ntty:x:5:\ndialout:x:20:\n'))
   tree.program('usr/bin/node', nodeBinary())
+  for (const [entry, bytes] of scripts) tree.add(plainName(join(HOME, entry)), bytes)
   for (const source of SOURCES) tree.copyAll(join(HOME, source), join(ROOT, source))
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   for (const path of packagesOf(ROOT, [...Object.keys(dependencies), 'tap']))
