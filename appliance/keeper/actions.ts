@@ -10,6 +10,7 @@ export const CHANGES: ReadonlySet<Method> = new Set([
   'liftLockdown',
   'createKey',
   'rotateKey',
+  'importKey',
   'makeCanary',
   'invite',
   'enrol',
@@ -37,6 +38,11 @@ const RECORDED: { [M in Method]?: (params: Params<M>) => Detail } = {
   provision: () => ({}),
   createKey: ({ name, suite }) => ({ key: name, suite }),
   rotateKey: ({ key }) => ({ key }),
+  importKey: ({ name, padding, fields }) => ({
+    key: name,
+    padding,
+    fields: fields.map(field => field || '-').join(' '),
+  }),
   // Which record holds a canary is for nobody who reads the log.
   makeCanary: ({ key, field }) => ({ key, field }),
   invite: ({ name, role, validFor, unattended }) => ({ name, role, validFor, unattended }),
@@ -60,7 +66,7 @@ export function detailOf<M extends Method>(method: M, params: Params<M>): Detail
 }
 
 function grantDetail(grant: Params<'addGrant'>): Detail {
-  const { agent, key, fields, purposes, reveal, budgets, hours, presence } = grant
+  const { agent, key, fields, purposes, reveal, budgets, hours, presence, target } = grant
   return {
     agent,
     key,
@@ -70,6 +76,7 @@ function grantDetail(grant: Params<'addGrant'>): Detail {
     budgets: budgets.map(spellBudget).join(' '),
     hours: hours ? `${hours.days.join('')} ${hours.from}-${hours.to} ${hours.zone}` : '',
     ...(presence ? { presence } : {}),
+    ...(target ? { target } : {}),
   }
 }
 

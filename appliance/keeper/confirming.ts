@@ -4,7 +4,8 @@
  */
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { type Decided, decideItems } from './decrypt.ts'
-import type { Caller, Params } from './rpc/messages.ts'
+import type { Work } from './opening.ts'
+import type { Caller } from './rpc/messages.ts'
 import { agentOf, operational, type Service } from './service.ts'
 
 /**
@@ -16,7 +17,7 @@ import { agentOf, operational, type Service } from './service.ts'
 export async function confirm(
   service: Service,
   caller: Caller,
-  { purpose, items }: Params<'decrypt'>,
+  { purpose, items }: Pick<Work<never, never>, 'purpose' | 'items'>,
 ): Promise<boolean> {
   const { recorder, presence, vault } = service
   const unlocked = operational(service)

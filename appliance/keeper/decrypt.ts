@@ -8,14 +8,16 @@ import type { EntryItem } from '../../protocol/audit/entry.ts'
 import { contextInfo } from '../../protocol/envelope/context.ts'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import { type OpenItem, openField, openFields } from '../../protocol/envelope/field.ts'
-import { isForbiddenField } from '../../protocol/envelope/forbidden.ts'
+import { ForbiddenFieldError, isForbiddenField } from '../../protocol/envelope/forbidden.ts'
 import { encryptJwe, type Recipient } from '../../protocol/envelope/jwe.ts'
-import { parseToken } from '../../protocol/envelope/token.ts'
+import { openLegacies } from '../../protocol/envelope/legacy.ts'
+import { keptFields } from '../../protocol/envelope/legacy-payload.ts'
+import { type Asked, type Ready, readItem, type Wanted } from './asked.ts'
 import { type Decision, decide, type PolicyClock } from './policy/decide.ts'
 import type { Grant } from './policy/grant.ts'
 import type { Usage } from './policy/usage.ts'
 import { reveal } from './reveal.ts'
-import type { Item, Opened } from './rpc/messages.ts'
+import type { Opened } from './rpc/messages.ts'
 import { CANARY_BYTES, type SealedAgent } from './sealed-state.ts'
 import { hex, type Unlocked } from './unlocked.ts'
 
@@ -31,13 +33,14 @@ export interface Situation {
 }
 
 /** An item after its decision: ready to open, or refused. */
-export interface Decided {
-  item: Item
-  /** `name@version`; empty for what is no token. */
+export interface Decided extends Ready {
+  item: Wanted
+  /** `name@version`, `name@legacy`; empty for what is no token. */
   key: string
+  /** What the log calls its fields, where that is not the item's own. */
+  fields?: string
   /** Grant that allowed it. */
   grant?: string
-  open?: OpenItem
   code?: ErrorCode
   /** ms of budget time at which there is room again. */
   free?: number
@@ -46,40 +49,55 @@ export interface Decided {
 }
 
 /** Decides a batch, item by item; what is allowed counts against the budgets from then on. */
-export function decideItems(situation: Situation, purpose: string, items: readonly Item[]): Decided[] {
+export function decideItems(situation: Situation, purpose: string, items: readonly Wanted[]): Decided[] {
   const grants = situation.unlocked.grants.filter(({ agent }) => agent === situation.agent.name)
   return items.map(item => decideItem(situation, grants, purpose, item))
 }
 
-function decideItem(situation: Situation, grants: readonly Grant[], purpose: string, item: Item): Decided {
-  const { namespace, unlocked, agent, usage, clock, touched = false } = situation
-  const [ciphertext, field, record, mode, option] = item
-  let key = ''
+function decideItem(situation: Situation, grants: readonly Grant[], purpose: string, item: Wanted): Decided {
+  const { unlocked, agent, usage, clock } = situation
+  const [, field, , how, option] = item
+  let named: Pick<Decided, 'item' | 'key' | 'fields'> = { item, key: '' }
   try {
-    const token = parseToken(ciphertext)
-    key = `${token.key}@${token.version}`
-    const context = { namespace, key: token.key, field, record }
-    contextInfo(context)
-    if (isForbiddenField(field)) return { item, key, code: 'forbidden-field' }
-    const { name, role } = agent
-    const decision = decide(
-      { agent: name, role, key: token.key, field, purpose, reveal: mode, record },
-      { grants, usage, touched },
-      clock,
-    )
-    if (decision.code !== undefined) return { item, key, ...refusalOf(decision) }
-    if (mode === 'forward' && !unlocked.recipients.has(String(option)))
-      return { item, key, code: 'unknown-recipient' }
-    usage.count(name, purpose, token.key, record, clock.budget)
-    const found = unlocked.keys.get(token.key)
-    const version = found?.versions.get(token.version)
-    const allowed = { item, key, grant: decision.grant }
-    if (found?.suite !== token.suite || !version) return allowed
-    return { ...allowed, open: { privateKey: version.privateKey, token, context } }
+    const asked = readItem(situation.namespace, unlocked, item)
+    const { key, version, record, fields } = asked
+    named = {
+      item,
+      key: `${key}@${version}`,
+      ...(fields.includes(field) ? {} : { fields: fields.join(' ') }),
+    }
+    const decision = decideFields(situation, grants, purpose, item, asked)
+    if (decision.code !== undefined) return { ...named, ...refusalOf(decision) }
+    if (how === 'forward' && !unlocked.recipients.has(String(option)))
+      return { ...named, code: 'unknown-recipient' }
+    usage.count(agent.name, purpose, key, record, clock.budget)
+    return { ...named, grant: decision.grant, ...asked.ready() }
   } catch (error) {
-    if (error instanceof ClavigerError) return { item, key, code: error.code }
+    if (error instanceof ClavigerError) return { ...named, code: error.code }
     throw error
   }
+}
+
+/** One decision for all fields of an item: each has to be allowed, by whichever grant. */
+function decideFields(
+  { namespace, agent, usage, clock, touched = false }: Situation,
+  grants: readonly Grant[],
+  purpose: string,
+  [, , record, reveal, option]: Wanted,
+  { key, record: counted, fields }: Asked,
+): Decision {
+  const { name, role } = agent
+  const allowing = new Set<string>()
+  for (const field of fields) {
+    contextInfo({ namespace, key, field, record })
+    if (isForbiddenField(field)) throw new ForbiddenFieldError(field)
+    const target = reveal === 'rewrap' && option !== '' ? { target: String(option) } : {}
+    const ask = { agent: name, role, key, field, purpose, reveal, record: counted, ...target }
+    const decision = decide(ask, { grants, usage, touched }, clock)
+    if (decision.code !== undefined) return decision
+    allowing.add(decision.grant)
+  }
+  return { grant: [...allowing].join(' ') }
 }
 
 function refusalOf(decision: Exclude<Decision, { grant: string }>): Pick<Decided, 'code' | 'free' | 'alarm'> {
@@ -90,8 +108,9 @@ function refusalOf(decision: Exclude<Decision, { grant: string }>): Pick<Decided
 /** What the log tells of a batch: items of the same key, field, mode and fate together. */
 export function entryItems(decided: readonly Decided[]): EntryItem[] {
   const groups = new Map<string, EntryItem>()
-  for (const { item, key, grant, code } of decided) {
-    const [, field, record, mode] = item
+  for (const { item, key, grant, code, fields } of decided) {
+    const [, own, record, mode] = item
+    const field = fields ?? own
     const name = `${key} ${mode} ${grant ?? ''} ${code ?? ''} ${field}`
     const group = groups.get(name)
     if (group) group.records.push(record)
@@ -110,13 +129,29 @@ export function entryItems(decided: readonly Decided[]): EntryItem[] {
 
 /** Plaintexts of a batch, or why there is none, in its order. They are the caller's to zero. */
 export async function openItems(decided: readonly Decided[]): Promise<(Uint8Array | ErrorCode)[]> {
+  const opened = await openParts(decided)
+  return opened.map((parts, i) => {
+    if (typeof parts === 'string') return parts
+    const { item, legacy } = decided[i]!
+    const wanted = legacy ? keptFields(legacy.privateKey.form).indexOf(item[1]) : 0
+    for (const [at, part] of parts.entries()) if (at !== wanted) part.fill(0)
+    // A field that the payload does not have is one in another place.
+    return parts[wanted] ?? 'open-failed'
+  })
+}
+
+/** As {@link openItems}, with all parts of a legacy payload. */
+export async function openParts(decided: readonly Decided[]): Promise<(Uint8Array[] | ErrorCode)[]> {
   const ready = decided.flatMap(({ open }) => open ?? [])
   const opened = ready.length === 1 ? [openOne(ready[0]!)] : await openFields(ready)
+  const payloads = await openLegacies(decided.flatMap(({ legacy }) => legacy ?? []))
   let next = 0
-  return decided.map(({ open, code }) => {
-    if (!open) return code ?? 'open-failed'
-    const result = opened[next++]!
-    return result instanceof Uint8Array ? result : result.code
+  let nextPayload = 0
+  return decided.map(({ open, legacy, code }) => {
+    if (!open && !legacy) return code ?? 'open-failed'
+    const result = open ? opened[next++]! : payloads[nextPayload++]!
+    if (result instanceof OpenError) return result.code
+    return Array.isArray(result) ? result : [result]
   })
 }
 
@@ -139,12 +174,12 @@ export function canaryDigest(token: string): Uint8Array {
 export function hasCanary(
   { canaries }: Unlocked,
   decided: readonly Decided[],
-  opened: readonly (Uint8Array | ErrorCode)[],
+  opened: readonly unknown[],
 ): boolean {
   let found = false
   for (const [i, { item }] of decided.entries()) {
     const known = canaries.has(hex(canaryDigest(item[0])))
-    if (known && opened[i] instanceof Uint8Array) found = true
+    if (known && typeof opened[i] !== 'string') found = true
   }
   return found
 }
@@ -161,6 +196,7 @@ export function revealItem(
   if (mode === 'full') return opened
   try {
     if (mode === 'forward') return forward(opened, recipients.get(String(option))?.recipient)
+    if (mode === 'rewrap') return 'internal'
     if (mode === 'equals') return reveal(mode, opened, { candidate: String(option) })
     return reveal(mode, opened, mode === 'mask' && option !== 0 ? { keep: Number(option) } : {})
   } catch (error) {

@@ -34,14 +34,14 @@ export async function withdraw(
 /** How a request for a record that was not seen before would be decided now. */
 export function explainGrant(
   service: Service,
-  { agent, key, field, purpose, reveal }: Params<'explainGrant'>,
+  { agent, key, field, purpose, reveal, target }: Params<'explainGrant'>,
   clock: PolicyClock,
 ): ExplanationRow {
   const { grants, agents, keys } = operational(service)
   if (!keys.has(key)) throw unknownKey(key)
   const role = [...agents.values()].find(({ name }) => name === agent)?.role ?? 'operator'
   const { usage } = service.recorder.chronicle
-  const ask = { agent, role, key, field, purpose, reveal, record: '' }
+  const ask = { agent, role, key, field, purpose, reveal, record: '', ...(target ? { target } : {}) }
   const { decision, touch, rules } = explain(ask, { grants, usage }, clock, service.presence.hasButton)
   return {
     allowed: decision.code === undefined,

@@ -5,7 +5,7 @@
  * for each other; opening fields waits for the log alone.
  */
 import { EventEmitter } from 'node:events'
-import { ClavigerError } from '../../protocol/api/errors.ts'
+import { ClavigerError, type ErrorCode } from '../../protocol/api/errors.ts'
 import { admit, type RouteName, type Standing, type State } from '../../protocol/api/routes.ts'
 import type { Provision } from '../provision.ts'
 import { CHANGES, detailOf, routeOf } from './actions.ts'
@@ -15,7 +15,7 @@ import { serveAudit } from './auditing.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Clock } from './clock.ts'
 import { confirm } from './confirming.ts'
-import { type Alarmed, open } from './opening.ts'
+import { type Alarmed, decryption, open, rewrapping, type Work } from './opening.ts'
 import { Presence } from './panel/presence.ts'
 import { type Call, perform } from './perform.ts'
 import { pinOf, Recorder } from './recorder.ts'
@@ -159,6 +159,8 @@ export class Keeper extends EventEmitter<Events> {
         return { state: this.state, namespace: this.namespace, reason: this.#reason() }
       case 'decrypt':
         return this.#decrypt(caller, params)
+      case 'rewrap':
+        return this.#rewrap(caller, params)
       case 'lock':
         return this.#lock(caller)
       case 'lockdown':
@@ -302,10 +304,23 @@ export class Keeper extends EventEmitter<Events> {
   }
 
   async #decrypt(caller: Caller, params: Params<'decrypt'>): Promise<Results['decrypt']> {
+    const { results, index } = await this.#open(caller, decryption(params))
+    return { opened: results, index }
+  }
+
+  async #rewrap(caller: Caller, params: Params<'rewrap'>): Promise<Results['rewrap']> {
+    const { results, index } = await this.#open(caller, rewrapping(params))
+    return { rewrapped: results, index }
+  }
+
+  async #open<T, R>(
+    caller: Caller,
+    work: Work<T, R>,
+  ): Promise<{ results: (R | ErrorCode)[]; index: number }> {
     if (this.#counted) await this.#counted
-    const touched = await confirm(this.#service, caller, params)
+    const touched = await confirm(this.#service, caller, work)
     if (this.#counted) await this.#counted
-    const { result, alarm } = await open(this.#service, caller, params, this.#counters, touched)
+    const { result, alarm } = await open(this.#service, caller, work, this.#counters, touched)
     // The answer does not wait for the log: a canary must take no longer than what does not open.
     if (alarm) void this.#lockdownNow(caller, alarm)
     return result()

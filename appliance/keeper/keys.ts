@@ -1,11 +1,14 @@
-/** Methods about keys: list, show, create, rotate. Only public halves are answered. */
+/** Methods about keys: list, show, create, rotate, import. Only public halves are answered. */
 
+import { KeyError } from '../../protocol/envelope/errors.ts'
 import { sealField } from '../../protocol/envelope/field.ts'
 import { ForbiddenFieldError, isForbiddenField } from '../../protocol/envelope/forbidden.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
+import { importLegacyKey, proveLegacyKey } from '../../protocol/envelope/legacy.ts'
+import { checkForm } from '../../protocol/envelope/legacy-payload.ts'
 import { parsePublicKey } from '../../protocol/envelope/token.ts'
 import { canaryDigest } from './decrypt.ts'
-import { addCanary, addKey, addVersion, unknownKey } from './registry.ts'
+import { addCanary, addKey, addLegacyKey, addVersion, isLegacy, unknownKey } from './registry.ts'
 import type { KeyRow, Params } from './rpc/messages.ts'
 import { operational, type Service } from './service.ts'
 import { type Key, keyRow } from './unlocked.ts'
@@ -28,8 +31,29 @@ export async function createKey(service: Service, { name, suite }: Params<'creat
 
 /** @throws RegistryError `unknown-key` */
 export async function rotateKey(service: Service, { key: name }: Params<'rotateKey'>): Promise<KeyRow> {
-  const { pkcs8 } = generatePrivateKey(find(service, name).suite)
+  const { suite } = find(service, name)
+  if (suite === 'rsa') throw isLegacy(name, 'has one version only')
+  const { pkcs8 } = generatePrivateKey(suite)
   await service.vault.update(addVersion(name, pkcs8, service.now())).finally(() => pkcs8.fill(0))
+  return keyRow(find(service, name))
+}
+
+/**
+ * Takes in a private key that a shop had on its server. It is sealed away like those that are made here, and never answered.
+ *
+ * @throws KeyError `bad-key`; ForbiddenFieldError; RegistryError `key-exists`
+ */
+export async function importKey(service: Service, params: Params<'importKey'>): Promise<KeyRow> {
+  const { name, pkcs8, padding, label, separator, fields } = params
+  try {
+    if (label && padding === 'pkcs1') throw new KeyError('a label is for OAEP')
+    const form = { padding, separator, fields, ...(label ? { label } : {}) }
+    checkForm(form)
+    proveLegacyKey(importLegacyKey(pkcs8, form))
+    await service.vault.update(addLegacyKey(name, pkcs8, form, service.now()))
+  } finally {
+    pkcs8.fill(0)
+  }
   return keyRow(find(service, name))
 }
 
@@ -39,7 +63,9 @@ export async function makeCanary(
   { key, field, record, value }: Params<'makeCanary'>,
 ): Promise<{ token: string }> {
   if (isForbiddenField(field)) throw new ForbiddenFieldError(field)
-  const current = [...find(service, key).versions.values()].at(-1)!
+  const { suite, versions } = find(service, key)
+  if (suite === 'rsa') throw isLegacy(key, 'nothing is sealed under')
+  const current = [...versions.values()].at(-1)!
   const token = sealField(parsePublicKey(current.publicKey), { field, record }, Buffer.from(value))
   await service.vault.update(addCanary(canaryDigest(token)))
   return { token }

@@ -1,14 +1,57 @@
 /**
- * A decrypt request from its decision to its answer. Nothing that was sealed leaves before the log has it on disk, nor
- * after the keys were forgotten.
+ * A request to open fields, or to seal them again, from its decision to its answer. Nothing that was sealed leaves before the
+ * log has it on disk, nor after the keys were forgotten.
  */
 import { ClavigerError, type ErrorCode } from '../../protocol/api/errors.ts'
+import type { Wanted } from './asked.ts'
 import { type Decided, decideItems, entryItems, hasCanary, openItems, revealItem } from './decrypt.ts'
 import { freeAt } from './grants.ts'
 import { pinOf } from './recorder.ts'
 import type { Counters } from './report.ts'
-import type { Alarm, Caller, Params, Results } from './rpc/messages.ts'
+import { sealAgain, wantedOf } from './rewrap.ts'
+import type { Alarm, Caller, Opened, Params, Rewrapped } from './rpc/messages.ts'
 import { agentOf, operational, type Service } from './service.ts'
+import type { Unlocked } from './unlocked.ts'
+
+/** What is done with the fields that may be opened; `T` is what they become inside, `R` what is answered of each. */
+export interface Work<T, R> {
+  action: 'decrypt' | 'rewrap'
+  purpose: string
+  reason: string
+  items: readonly Wanted[]
+  /** For the log. */
+  detail: Record<string, string>
+  open(unlocked: Unlocked, decided: readonly Decided[]): Promise<(T | ErrorCode)[]>
+  answer(
+    unlocked: Unlocked,
+    decided: Decided,
+    opened: T | ErrorCode,
+    freeAt: (budgetTime: number) => number,
+  ): R
+}
+
+/** Opening for the caller. */
+export function decryption({ purpose, reason, items }: Params<'decrypt'>): Work<Uint8Array, Opened> {
+  const open = (_: Unlocked, decided: readonly Decided[]) => openItems(decided)
+  return { action: 'decrypt', purpose, reason, items, detail: {}, open, answer: revealItem }
+}
+
+/** Sealing again. */
+export function rewrapping(
+  params: Params<'rewrap'>,
+): Work<Exclude<Rewrapped, ErrorCode | { code: ErrorCode }>, Rewrapped> {
+  const { purpose, reason, target } = params
+  return {
+    action: 'rewrap',
+    purpose,
+    reason,
+    items: wantedOf(params),
+    detail: target === '' ? {} : { target },
+    open: sealAgain,
+    answer: (_, { code, free }, sealed, freeAt) =>
+      code !== undefined && free !== undefined ? { code, free: freeAt(free) } : sealed,
+  }
+}
 
 /** Why lockdown was tripped. */
 export interface Alarmed {
@@ -17,8 +60,8 @@ export interface Alarmed {
 }
 
 /** How a request ended; `result` gives the answer, or throws the refusal, once `alarm` was dealt with. */
-export interface Outcome {
-  result(): Results['decrypt']
+export interface Outcome<R> {
+  result(): { results: (R | ErrorCode)[]; index: number }
   alarm: Alarmed | null
 }
 
@@ -26,14 +69,15 @@ export interface Outcome {
  * @param touched - the button was pressed for this request
  * @throws ClavigerError `audit-unavailable`, `too-many-tries`; `wrong-state` when it was locked meanwhile
  */
-export async function open(
+export async function open<T, R>(
   service: Service,
   caller: Caller,
-  { purpose, reason, items }: Params<'decrypt'>,
+  work: Work<T, R>,
   counters: Counters,
   touched: boolean,
-): Promise<Outcome> {
+): Promise<Outcome<R>> {
   const { recorder, vault } = service
+  const { action, purpose, reason, items } = work
   const unlocked = operational(service)
   const agent = agentOf(unlocked, caller)
   if (!agent) throw new ClavigerError('unknown-agent')
@@ -46,17 +90,18 @@ export async function open(
   const over = decided.some(({ alarm }) => alarm)
   // A caller that is only ever refused has to slow down; one that gets on may be wrong now and then. No wait keeps an alarm.
   if (refused && !over) recorder.mayTry(caller)
+  const detail = { ...work.detail, ...(refused ? { pin: pinOf(caller) } : touched ? { touched } : {}) }
   const index = await recorder.write(
     {
       agent: agent.name,
       role: agent.role,
-      action: 'decrypt',
+      action,
       outcome: refused ? 'refused' : 'allowed',
       purpose,
       ...(reason ? { reason } : {}),
       items: entryItems(decided),
       count: decided.length,
-      ...(refused ? { detail: { pin: pinOf(caller) } } : touched ? { detail: { touched } } : {}),
+      ...(Object.keys(detail).length > 0 ? { detail } : {}),
     },
     false,
   )
@@ -70,13 +115,13 @@ export async function open(
   // The log took its time: was the device locked, or the agent revoked?
   const now = operational(service)
   if (!agentOf(now, caller)) throw new ClavigerError('unknown-agent')
-  const opened = await openItems(decided)
+  const opened = await work.open(unlocked, decided)
   if (hasCanary(unlocked, decided, opened)) {
     zero(opened)
     const why = `${agent.name} opened a canary for ${purpose}`
     return {
       alarm: { what: 'canary', why },
-      result: () => ({ opened: decided.map(({ code }) => code ?? 'open-failed'), index }),
+      result: () => ({ results: decided.map(({ code }) => code ?? 'open-failed'), index }),
     }
   }
   return {
@@ -86,7 +131,7 @@ export async function open(
         zero(opened)
         return refuse('wrong-state')
       }
-      return { opened: decided.map((item, i) => revealItem(unlocked, item, opened[i]!, free)), index }
+      return { results: decided.map((item, i) => work.answer(unlocked, item, opened[i]!, free)), index }
     },
   }
 }
@@ -108,6 +153,6 @@ function overBudget(
   })
 }
 
-function zero(opened: readonly (Uint8Array | ErrorCode)[]): void {
+function zero(opened: readonly unknown[]): void {
   for (const value of opened) if (value instanceof Uint8Array) value.fill(0)
 }

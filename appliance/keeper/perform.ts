@@ -4,7 +4,7 @@ import type { Standing } from '../../protocol/api/routes.ts'
 import { enrol, invite, listAgents, revoke } from './agents.ts'
 import { archive, readEntries } from './auditing.ts'
 import { explainGrant, grant, listGrants, listRecipients, register, unregister, withdraw } from './grants.ts'
-import { createKey, listKeys, makeCanary, rotateKey, showKey } from './keys.ts'
+import { createKey, importKey, listKeys, makeCanary, rotateKey, showKey } from './keys.ts'
 import type { Caller, Method } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 import { changeSettings, readSettings } from './settings.ts'
@@ -36,6 +36,8 @@ export async function perform(service: Service, call: Call): Promise<unknown> {
       return createKey(service, params)
     case 'rotateKey':
       return rotateKey(service, params)
+    case 'importKey':
+      return importKey(service, params)
     case 'makeCanary':
       return makeCanary(service, params)
     case 'listAgents':

@@ -2,7 +2,14 @@
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import type { Grant } from './policy/grant.ts'
-import type { SealedAgent, SealedInvitation, SealedRecipient, SealedState } from './sealed-state.ts'
+import type {
+  LegacyForm,
+  SealedAgent,
+  SealedInvitation,
+  SealedKey,
+  SealedRecipient,
+  SealedState,
+} from './sealed-state.ts'
 
 /** A change that was refused, such as `key-exists`, `unknown-key`, `agent-exists`, `unknown-name`. */
 export class RegistryError extends ClavigerError {}
@@ -12,15 +19,24 @@ export type Change = (state: SealedState) => SealedState
 
 /** Adds a key with its first version. */
 export function addKey(name: string, suite: SuiteLetter, pkcs8: Uint8Array, now: number): Change {
+  return addFirst(
+    { name, suite, versions: [{ version: 1, created: now, pkcs8 }] },
+    'rotate it for a new version',
+  )
+}
+
+/** Adds an imported key. It never gets another version. */
+export function addLegacyKey(name: string, pkcs8: Uint8Array, legacy: LegacyForm, now: number): Change {
+  const versions = [{ version: 1, created: now, pkcs8 }]
+  return addFirst({ name, suite: 'rsa', versions, legacy }, 'import it under another name')
+}
+
+function addFirst(key: SealedKey, hint: string): Change {
   return state => {
-    if (state.keys.some(key => key.name === name))
-      throw new RegistryError('key-exists', `there is a key ${name} already`, {
-        hint: 'rotate it for a new version',
-      })
-    return {
-      ...state,
-      keys: [...state.keys, { name, suite, versions: [{ version: 1, created: now, pkcs8 }] }],
-    }
+    const { name } = key
+    if (state.keys.some(other => other.name === name))
+      throw new RegistryError('key-exists', `there is a key ${name} already`, { hint })
+    return { ...state, keys: [...state.keys, key] }
   }
 }
 
@@ -29,6 +45,7 @@ export function addVersion(name: string, pkcs8: Uint8Array, now: number): Change
   return state => {
     const key = state.keys.find(key => key.name === name)
     if (!key) throw unknownKey(name)
+    if (key.legacy) throw isLegacy(name, 'has one version only')
     const version = key.versions.at(-1)!.version + 1
     const rotated = { ...key, versions: [...key.versions, { version, created: now, pkcs8 }] }
     return { ...state, keys: state.keys.map(other => (other === key ? rotated : other)) }
@@ -37,6 +54,13 @@ export function addVersion(name: string, pkcs8: Uint8Array, now: number): Change
 
 export function unknownKey(name: string): RegistryError {
   return new RegistryError('unknown-key', `there is no key ${name}`)
+}
+
+/** @param what - that an imported key does not do */
+export function isLegacy(name: string, what: string): RegistryError {
+  return new RegistryError('bad-key', `${name} is an imported key, which ${what}`, {
+    hint: 'make a key with: claviger admin key create; then rewrap what the imported one opens',
+  })
 }
 
 /** Adds an invitation. Expired ones make room. */
@@ -92,9 +116,16 @@ export function addGrant(grant: Omit<Grant, 'id'>, id: string): Change {
     if (!agent) throw new RegistryError('unknown-name', `nobody named ${grant.agent} is enrolled or invited`)
     if (agent.role !== 'operator')
       throw new RegistryError('wrong-role', `${grant.agent} is ${agent.role}, and only operators open fields`)
-    if (!state.keys.some(({ name }) => name === grant.key)) throw unknownKey(grant.key)
+    checkKeys(state, grant)
     return { ...state, grants: [...state.grants, { ...grant, id }] }
   }
+}
+
+function checkKeys({ keys }: SealedState, { key, target, reveal }: Omit<Grant, 'id'>): void {
+  const sealing = target ?? key
+  for (const wanted of [key, sealing]) if (!keys.some(({ name }) => name === wanted)) throw unknownKey(wanted)
+  if (reveal.includes('rewrap') && keys.some(({ name, legacy }) => name === sealing && legacy))
+    throw isLegacy(sealing, 'nothing is sealed under')
 }
 
 export function removeGrant(id: string): Change {

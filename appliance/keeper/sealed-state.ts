@@ -3,10 +3,10 @@
  * while it is read or replaced; what works in between are the KeyObjects of {@link ./unlocked.ts}.
  */
 import { ClavigerError } from '../../protocol/api/errors.ts'
-import { ROLES } from '../../protocol/api/routes.ts'
+import { LEGACY_PADDINGS, ROLES } from '../../protocol/api/routes.ts'
 import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 import { isName } from '../../protocol/envelope/context.ts'
-import { boolean, bytes, integer, list, map, type Of, type Shape, text, word } from '../ipc/shape.ts'
+import { boolean, bytes, integer, list, map, mapWith, type Of, type Shape, text, word } from '../ipc/shape.ts'
 import { KeystoreError } from './keystore/errors.ts'
 import { Grant, MAX_GRANTS } from './policy/grant.ts'
 
@@ -14,12 +14,30 @@ const name: Shape<string> = (value): value is string => isName(value)
 const role = word(...ROLES)
 const privateKey = bytes(8192, 1)
 
-const SealedKey = map({
-  name,
-  suite: word('x', 'p', 'q'),
-  /** Oldest first. */
-  versions: list(map({ version: integer(0x7fff_ffff), created: integer(), pkcs8: privateKey }), 1024),
-})
+/** How an imported key opens ({@link ../../protocol/envelope/legacy.ts}). */
+export const LegacyForm = mapWith(
+  {
+    padding: word(...LEGACY_PADDINGS),
+    separator: text(1),
+    /** Empty for a part that is dropped. */
+    fields: list(text(32), 16),
+  },
+  { label: text(255) },
+)
+export type LegacyForm = Of<typeof LegacyForm>
+
+const SealedKey = mapWith(
+  {
+    name,
+    suite: word('x', 'p', 'q', 'rsa'),
+    /** Oldest first. */
+    versions: list(map({ version: integer(0x7fff_ffff), created: integer(), pkcs8: privateKey }), 1024),
+  },
+  {
+    /** Of suite `rsa`, and only of that. */
+    legacy: LegacyForm,
+  },
+)
 export type SealedKey = Of<typeof SealedKey>
 
 const SealedAgent = map({

@@ -1,27 +1,36 @@
 /** What the keeper holds while operational: keys as KeyObjects in OpenSSL's secure heap, and the registry. */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { KeyError } from '../../protocol/envelope/errors.ts'
 import { checkRecipient, type Recipient } from '../../protocol/envelope/jwe.ts'
 import { type FieldPrivateKey, importPrivateKey, publicKeyOf } from '../../protocol/envelope/keys.ts'
+import { importLegacyKey, type LegacyPrivateKey } from '../../protocol/envelope/legacy.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { formatPublicKey } from '../../protocol/envelope/token.ts'
 import type { Grant } from './policy/grant.ts'
 import type { KeyRow } from './rpc/messages.ts'
-import type { SealedAgent, SealedInvitation, SealedRecipient, SealedState } from './sealed-state.ts'
+import type {
+  SealedAgent,
+  SealedInvitation,
+  SealedKey,
+  SealedRecipient,
+  SealedState,
+} from './sealed-state.ts'
 
 /** One version of a key, ready to open with. */
 export interface KeyVersion {
   version: number
   /** Seconds since 1970. */
   created: number
-  privateKey: FieldPrivateKey
-  /** Text form of the public half. */
+  privateKey: FieldPrivateKey | LegacyPrivateKey
+  /** Text form of the public half; of an imported key its PEM. */
   publicKey: string
 }
 
 /** A key with all its versions. */
 export interface Key {
   name: string
-  suite: SuiteLetter
+  /** `rsa` is an imported key. */
+  suite: SuiteLetter | 'rsa'
   versions: Map<number, KeyVersion>
 }
 
@@ -58,21 +67,13 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
  */
 export function unlock(namespace: string, state: SealedState, previous: Unlocked | null = null): Unlocked {
   const keys = new Map<string, Key>()
-  for (const { name, suite, versions } of state.keys) {
+  for (const sealed of state.keys) {
+    const { name, suite, versions } = sealed
     const known = previous?.keys.get(name)?.versions
-    const imported = versions.map(({ version, created, pkcs8 }): [number, KeyVersion] => {
-      const same = known?.get(version)
-      if (same) return [version, same]
-      const privateKey = importPrivateKey(suite, pkcs8, LANES)
-      const publicKey = formatPublicKey({
-        suite,
-        namespace,
-        key: name,
-        version,
-        bytes: publicKeyOf(privateKey),
-      })
-      return [version, { version, created, privateKey, publicKey }]
-    })
+    const imported = versions.map((version): [number, KeyVersion] => [
+      version.version,
+      known?.get(version.version) ?? importVersion(namespace, sealed, version),
+    ])
     keys.set(name, { name, suite, versions: new Map(imported) })
   }
   return {
@@ -92,6 +93,22 @@ export function unlock(namespace: string, state: SealedState, previous: Unlocked
   }
 }
 
+function importVersion(
+  namespace: string,
+  { name: key, suite, legacy }: SealedKey,
+  { version, created, pkcs8 }: SealedKey['versions'][number],
+): KeyVersion {
+  if (suite === 'rsa') {
+    if (!legacy) throw new KeyError('an imported key does not say how it opens')
+    const privateKey = importLegacyKey(pkcs8, legacy)
+    return { version, created, privateKey, publicKey: privateKey.publicKey }
+  }
+  const privateKey = importPrivateKey(suite, pkcs8, LANES)
+  const bytes = publicKeyOf(privateKey)
+  const publicKey = formatPublicKey({ suite, namespace, key, version, bytes })
+  return { version, created, privateKey, publicKey }
+}
+
 function importPkcs8(pkcs8: Uint8Array): KeyObject {
   const key = Buffer.from(pkcs8.buffer, pkcs8.byteOffset, pkcs8.length)
   return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
@@ -104,5 +121,16 @@ export function keyRow({ name, suite, versions }: Key): KeyRow {
     created,
     publicKey,
   }))
-  return { name, suite, versions: rows }
+  const [first] = versions.values()
+  return {
+    name,
+    suite,
+    versions: rows,
+    legacy: first?.privateKey.suite === 'rsa' ? legacyRow(first.privateKey) : null,
+  }
+}
+
+function legacyRow({ bits, form }: LegacyPrivateKey): KeyRow['legacy'] {
+  const { padding, label = '', separator, fields } = form
+  return { bits, padding, label, separator, fields: [...fields] }
 }

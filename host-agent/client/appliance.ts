@@ -9,6 +9,7 @@ import type {
   CheckpointAnswer,
   ConsistencyAnswer,
   ConsistencyBody,
+  CreateKeyBody,
   DecryptAnswer,
   DecryptBody,
   EnrolBody,
@@ -19,6 +20,7 @@ import type {
   GrantBody,
   GrantInfo,
   Health,
+  ImportKeyBody,
   InclusionAnswer,
   InclusionBody,
   InviteAnswer,
@@ -26,6 +28,8 @@ import type {
   KeyInfo,
   RecipientBody,
   RecipientInfo,
+  RewrapAnswer,
+  RewrapBody,
   Settings,
   StateAnswer,
   Status,
@@ -78,9 +82,10 @@ export class Appliance {
   // keys
   listKeys = () => this.#caller.call<{ keys: KeyInfo[] }>('listKeys')
   showKey = (key: string) => this.#caller.call<KeyInfo>('showKey', { params: { key } })
-  createKey = (name: string, suite: KeyInfo['suite'] = 'x') =>
+  createKey = (name: string, suite: CreateKeyBody['suite'] = 'x') =>
     this.#caller.call<KeyInfo>('createKey', { body: { name, suite } })
   rotateKey = (key: string) => this.#caller.call<KeyInfo>('rotateKey', { params: { key } })
+  importKey = (body: ImportKeyBody) => this.#caller.call<KeyInfo>('importKey', { body })
   makeCanary = (key: string, body: CanaryBody) =>
     this.#caller.call<{ token: string }>('makeCanary', { params: { key }, body })
 
@@ -92,6 +97,7 @@ export class Appliance {
 
   // who may see what
   decrypt = (body: DecryptBody) => this.#caller.call<DecryptAnswer>('decrypt', { body })
+  rewrap = (body: RewrapBody) => this.#caller.call<RewrapAnswer>('rewrap', { body })
   listGrants = () => this.#caller.call<{ grants: GrantInfo[] }>('listGrants')
   addGrant = (body: GrantBody) => this.#caller.call<GrantInfo>('addGrant', { body })
   removeGrant = (id: string) => this.#caller.call<{ removed: string }>('removeGrant', { params: { id } })

@@ -38,6 +38,7 @@ const REPEATABLE: ReadonlySet<RouteName> = new Set([
   'showKey',
   'listAgents',
   'decrypt',
+  'rewrap',
   'listGrants',
   'explainGrant',
   'listRecipients',

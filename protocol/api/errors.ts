@@ -36,6 +36,7 @@ export const ERRORS = {
   // what it asked for
   'open-failed': { status: 422, title: 'the ciphertext does not open' },
   'unknown-key': { status: 404, title: 'there is no such key' },
+  'key-retired': { status: 422, title: 'this version of the key does not open any more' },
   'key-exists': { status: 409, title: 'a key of this name exists' },
   'unknown-name': { status: 404, title: 'there is no agent or invitation of this name' },
   'agent-exists': { status: 409, title: 'an agent or invitation of this name exists' },
@@ -66,6 +67,13 @@ export const ERRORS = {
   'link-failed': { status: 0, title: 'the serial link failed' },
   'bad-response': { status: 0, title: 'the device answered with something that is not its protocol' },
   'bad-profile': { status: 0, title: 'the enrolment stored on this machine cannot be used' },
+
+  // what the shop's own programs say
+  'bad-record': { status: 0, title: 'the record is not what its type takes' },
+  'bad-record-type': {
+    status: 0,
+    title: 'there is no such type of records, or its declaration cannot be used',
+  },
 } as const
 
 /** A stable error code; see {@link ERRORS}. */

@@ -133,6 +133,13 @@ export const ROUTES = {
     states: OPERATIONAL,
     summary: 'Make a new version of a key; the old ones still open',
   },
+  importKey: {
+    method: 'POST',
+    path: '/v1/keys/import',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Import an RSA private key that a shop used before, to open and to rewrap what it sealed',
+  },
   makeCanary: {
     method: 'POST',
     path: '/v1/keys/:key/canaries',
@@ -174,6 +181,13 @@ export const ROUTES = {
     roles: ['operator'],
     states: OPERATIONAL,
     summary: 'Open sealed fields for a purpose',
+  },
+  rewrap: {
+    method: 'POST',
+    path: '/v1/rewrap',
+    roles: ['operator'],
+    states: OPERATIONAL,
+    summary: 'Seal fields again, under the newest version of a key, without showing them',
   },
   listGrants: {
     method: 'GET',
@@ -281,6 +295,17 @@ export type RouteName = keyof typeof ROUTES
 export const REVEALS = ['full', 'last4', 'mask', 'equals', 'forward'] as const
 export type Reveal = (typeof REVEALS)[number]
 
+/** What a grant can allow: a way of revealing, or to seal again what stays hidden. */
+export const GRANTED = [...REVEALS, 'rewrap'] as const
+export type Granted = (typeof GRANTED)[number]
+
+/**
+ * How an imported RSA key opens: RSAES-PKCS1-v1_5, as PHP's `openssl_public_encrypt` does unless told otherwise, or OAEP with
+ * SHA-1, its other padding, or with SHA-256.
+ */
+export const LEGACY_PADDINGS = ['pkcs1', 'oaep', 'oaep-sha256'] as const
+export type LegacyPadding = (typeof LEGACY_PADDINGS)[number]
+
 /** What a grant can ask of somebody beside the device: that they press its button. */
 export const PRESENCES = ['touch'] as const
 
@@ -302,6 +327,9 @@ export const MAX_BODY = 1_048_576
 
 /** Most items in one decrypt request. */
 export const MAX_ITEMS = 1000
+
+/** Most items in one rewrap request: each may become several tokens. */
+export const MAX_REWRAP = 100
 
 /**
  * Whether a caller of this standing may use a route in this state.

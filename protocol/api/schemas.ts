@@ -6,7 +6,7 @@ import Type, { type TSchema } from 'typebox'
 import type { RouteName } from './routes.ts'
 import * as agents from './schemas/agents.ts'
 import * as audit from './schemas/audit.ts'
-import { closed, literals, Name } from './schemas/common.ts'
+import { closed, Name } from './schemas/common.ts'
 import * as opening from './schemas/decrypt.ts'
 import * as device from './schemas/device.ts'
 import * as keys from './schemas/keys.ts'
@@ -41,16 +41,15 @@ export const SCHEMAS: Record<RouteName, { body?: TSchema; params?: TSchema; answ
   events: { answer: Type.String() },
   listKeys: { answer: Keys },
   showKey: { params: KeyParams, answer: keys.KeyInfo },
-  createKey: {
-    body: Type.Object({ name: Name, suite: literals(keys.SUITES) }, closed),
-    answer: keys.KeyInfo,
-  },
+  createKey: { body: keys.CreateKeyBody, answer: keys.KeyInfo },
   rotateKey: { params: KeyParams, answer: keys.KeyInfo },
   listAgents: { answer: Type.Object({ agents: Type.Array(agents.AgentInfo) }, closed) },
   invite: { body: agents.InviteBody, answer: agents.InviteAnswer },
   enrol: { body: agents.EnrolBody, answer: agents.Certificates },
   revoke: { params: NameParams, answer: Type.Object({ revoked: Name }, closed) },
+  rewrap: { body: opening.RewrapBody, answer: opening.RewrapAnswer },
   decrypt: { body: opening.DecryptBody, answer: opening.DecryptAnswer },
+  importKey: { body: keys.ImportKeyBody, answer: keys.KeyInfo },
   makeCanary: {
     body: keys.CanaryBody,
     params: KeyParams,

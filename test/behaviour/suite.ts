@@ -15,6 +15,7 @@ import { PASSPHRASE, PIN, type TestAppliance } from '../support/appliance.ts'
 import { ask as askOn, codeOf, type RawAnswer, type RawRequest, secure } from '../support/http.ts'
 import { requestOf } from '../support/requests.ts'
 import { guarding } from './guarding.ts'
+import { legacy } from './legacy.ts'
 import { strangers } from './strangers.ts'
 
 /** What the suite runs on. */
@@ -51,6 +52,7 @@ const PARTS = {
   rights: ['who may', rights],
   strangers: ['strangers', strangers],
   locking: ['locked and unlocked', locking],
+  legacy: ['imported keys, and sealing again', legacy],
   guarding: ['who goes too far', guarding],
 } as const
 

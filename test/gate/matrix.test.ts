@@ -34,7 +34,17 @@ const NAMES = Object.keys(ROUTES) as RouteName[]
 
 /** What changes how the namespace is. */
 const CHANGES = [
-  ...['liftLockdown', 'createKey', 'rotateKey', 'makeCanary', 'invite', 'revoke', 'addGrant', 'removeGrant'],
+  ...[
+    'liftLockdown',
+    'createKey',
+    'rotateKey',
+    'importKey',
+    'makeCanary',
+    'invite',
+    'revoke',
+    'addGrant',
+    'removeGrant',
+  ],
   ...['addRecipient', 'removeRecipient', 'changeSettings', 'auditArchive'],
 ] as RouteName[]
 /** What changes nothing, and gives no plaintext. */
@@ -56,6 +66,7 @@ function expected(route: RouteName, standing: Standing | null, state: State): [n
 t.test('the table itself', async t => {
   const who = (name: RouteName): readonly Standing[] => ROUTES[name].roles
   t.same(who('decrypt'), ['operator'], 'only operators read plaintext')
+  t.same(who('rewrap'), ['operator'], 'and seal again')
   for (const name of CHANGES) t.same(who(name), ['administrator'], `only administrators may ${name}`)
   t.same(who('enrol'), ['invited'])
   t.same(who('provision'), ['claimant'])

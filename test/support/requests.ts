@@ -18,6 +18,8 @@ export const BODIES: { [name in RouteName]?: object } = {
   makeCanary: { field: 'card.number', record: 'cust_cards/1', value: '4242424242424242' },
   invite: { name: 'somebody', role: 'auditor', validFor: 3600 },
   enrol: {},
+  rewrap: { purpose: 'ship', items: [ITEM] },
+  importKey: { name: 'old', privateKey: 'AAAA', padding: 'pkcs1', separator: '\t', fields: ['card.number'] },
   decrypt: { purpose: 'ship', items: [ITEM] },
   addGrant: { ...WIDE, agent: 'till-1', key: 'orders' },
   explainGrant: { agent: 'till-1', key: 'orders', field: 'card.number', purpose: 'ship', reveal: 'full' },

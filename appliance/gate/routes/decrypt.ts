@@ -1,8 +1,18 @@
-/** `POST /v1/decrypt`: a batch in, for each item a value or a code out. One bad item never fails the batch. */
+/**
+ * `POST /v1/decrypt` and `POST /v1/rewrap`: a batch in, for each item a value, tokens or a code out. One bad item never fails
+ * the batch.
+ */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
 import type { Reveal } from '../../../protocol/api/routes.ts'
-import type { DecryptAnswer, DecryptBody, DecryptItem } from '../../../protocol/api/schemas.ts'
-import type { Item, Opened } from '../../keeper/rpc/messages.ts'
+import type {
+  DecryptAnswer,
+  DecryptBody,
+  DecryptItem,
+  RewrapAnswer,
+  RewrapBody,
+  RewrapItem,
+} from '../../../protocol/api/schemas.ts'
+import type { Item, Opened, Params, Rewrapped } from '../../keeper/rpc/messages.ts'
 import type { Gate } from '../app.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -17,11 +27,44 @@ export function decryptRoute({ keeper, mount }: Gate): void {
     })
     return { results: items.map((item, i) => resultOf(item, opened[i]!)), audit: { index } }
   })
+  mount('rewrap', async (request, caller): Promise<RewrapAnswer> => {
+    const { purpose, reason = '', target = '', items } = request.body as RewrapBody
+    if (target === '' && items.some(({ key }) => key !== undefined))
+      throw new ClavigerError('malformed-request', 'what an imported key opens needs a target')
+    const { rewrapped, index } = await keeper.call('rewrap', caller, {
+      purpose,
+      reason,
+      target,
+      items: items.map(rewrapItemOf),
+    })
+    return { results: items.map(({ ref }, i) => rewrappedOf(ref, rewrapped[i]!)), audit: { index } }
+  })
 }
 
 function itemOf(item: DecryptItem): Item {
-  const { ciphertext, context, reveal = 'full' } = item
-  return [ciphertext, context.field, context.record, reveal, optionOf(reveal, item)]
+  const { ciphertext, context, reveal = 'full', key } = item
+  const { field, record } = context
+  const option = optionOf(reveal, item)
+  return key === undefined
+    ? [ciphertext, field, record, reveal, option]
+    : [ciphertext, field, record, reveal, option, key]
+}
+
+/** @throws ClavigerError `malformed-request` for a token without its field, or a legacy envelope with one */
+function rewrapItemOf({ ciphertext, context, key }: RewrapItem): Params<'rewrap'>['items'][number] {
+  const { field, record } = context
+  if (key === undefined && field !== undefined) return { ciphertext, field, record }
+  if (key !== undefined && field === undefined) return { ciphertext, key, record }
+  throw new ClavigerError(
+    'malformed-request',
+    'an item has the field of its token, or the key of its envelope',
+  )
+}
+
+function rewrappedOf(ref: string | undefined, result: Rewrapped): RewrapAnswer['results'][number] {
+  const named = ref === undefined ? {} : { ref }
+  if (typeof result === 'string') return { ...named, error: { code: result } }
+  return Array.isArray(result) ? { ...named, tokens: result } : { ...named, error: result }
 }
 
 /** @throws ClavigerError `malformed-request` for a mode without what it needs */

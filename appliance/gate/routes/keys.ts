@@ -1,16 +1,44 @@
-/** Routes about keys. Only public halves pass here. */
-import type { CanaryBody, KeyInfo } from '../../../protocol/api/schemas.ts'
+/** Routes about keys. Only public halves pass here, but for a key that is imported: its private half, once. */
+
+import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { CanaryBody, CreateKeyBody, ImportKeyBody, KeyInfo } from '../../../protocol/api/schemas.ts'
+import { fromBase64url } from '../../../protocol/bytes.ts'
+import type { KeyRow } from '../../keeper/rpc/messages.ts'
 import type { Gate } from '../app.ts'
 
 export function keyRoutes({ keeper, mount }: Gate): void {
-  mount('listKeys', async (_request, caller) => ({ keys: await keeper.call('listKeys', caller, {}) }))
-  mount('showKey', (request, caller) => keeper.call('showKey', caller, request.params as { key: string }))
-  mount('createKey', (request, caller) =>
-    keeper.call('createKey', caller, request.body as Pick<KeyInfo, 'name' | 'suite'>),
+  mount('listKeys', async (_request, caller) => {
+    const rows = await keeper.call('listKeys', caller, {})
+    return { keys: rows.map(keyOf) }
+  })
+  mount('showKey', async (request, caller) =>
+    keyOf(await keeper.call('showKey', caller, request.params as { key: string })),
   )
-  mount('rotateKey', (request, caller) => keeper.call('rotateKey', caller, request.params as { key: string }))
+  mount('createKey', async (request, caller) =>
+    keyOf(await keeper.call('createKey', caller, request.body as CreateKeyBody)),
+  )
+  mount('rotateKey', async (request, caller) =>
+    keyOf(await keeper.call('rotateKey', caller, request.params as { key: string })),
+  )
+  mount('importKey', async (request, caller) => {
+    const { privateKey, label = '', ...form } = request.body as ImportKeyBody
+    const pkcs8 = fromBase64url(privateKey)
+    if (!pkcs8) throw new ClavigerError('bad-key', 'the key is not base64url')
+    try {
+      return keyOf(await keeper.call('importKey', caller, { ...form, label, pkcs8 }))
+    } finally {
+      pkcs8.fill(0)
+    }
+  })
   mount('makeCanary', (request, caller) => {
     const { key } = request.params as { key: string }
     return keeper.call('makeCanary', caller, { key, ...(request.body as CanaryBody) })
   })
+}
+
+function keyOf({ name, suite, versions, legacy }: KeyRow): KeyInfo {
+  const key = { name, suite: suite as KeyInfo['suite'], versions }
+  if (!legacy) return key
+  const { label, ...form } = legacy
+  return { ...key, legacy: label ? { ...form, label } : form }
 }

@@ -2,7 +2,7 @@
  * The decision whether an agent may see a field: one pure function of what is asked, the grants, what was used, and the
  * time. An item is allowed when one grant allows it, so a further grant never takes anything away.
  */
-import type { Reveal, Role } from '../../../protocol/api/routes.ts'
+import type { Granted, Role } from '../../../protocol/api/routes.ts'
 import type { Budget, Grant } from './grant.ts'
 import { withinHours } from './hours.ts'
 
@@ -14,9 +14,11 @@ export interface Ask {
   readonly key: string
   readonly field: string
   readonly purpose: string
-  readonly reveal: Reveal
+  readonly reveal: Granted
   /** The shop's own name for the row; empty when the field is bound to none. */
   readonly record: string
+  /** For `rewrap`: the key to seal under; the same key where it is missing. */
+  readonly target?: string
 }
 
 /** What was used so far, as {@link ./usage.ts} counts it. */
@@ -74,6 +76,7 @@ export type Outcome =
   | 'field'
   | 'purpose'
   | 'reveal'
+  | 'target'
   | 'hours'
   | 'budget'
 
@@ -111,6 +114,8 @@ export function judge(grant: Grant, ask: Ask, usage: UsageView, clock: PolicyClo
   if (!grant.fields.some(pattern => matches(pattern, ask.field))) return { outcome: 'field' }
   if (!grant.purposes.includes(ask.purpose)) return { outcome: 'purpose' }
   if (!gives(grant.reveal, ask.reveal)) return { outcome: 'reveal' }
+  if (ask.reveal === 'rewrap' && (grant.target ?? grant.key) !== (ask.target ?? ask.key))
+    return { outcome: 'target' }
   if (grant.hours && !withinHours(grant.hours, clock.wall)) return { outcome: 'hours' }
   let free: number | null = null
   let alarm = false
@@ -134,7 +139,10 @@ function matches(pattern: string, field: string): boolean {
   return field.length >= pattern.length && field.startsWith(pattern.slice(0, -1))
 }
 
-/** Who may see all of a value may see less of it; sending it elsewhere is another matter and needs its own word. */
-function gives(granted: readonly Reveal[], asked: Reveal): boolean {
-  return granted.includes(asked) || (asked !== 'forward' && granted.includes('full'))
+/**
+ * Who may see all of a value may see less of it; sending it elsewhere or sealing it again is another matter and needs its own
+ * word.
+ */
+function gives(granted: readonly Granted[], asked: Granted): boolean {
+  return granted.includes(asked) || (asked !== 'forward' && asked !== 'rewrap' && granted.includes('full'))
 }

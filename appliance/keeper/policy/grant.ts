@@ -3,7 +3,7 @@
  * often, and when (docs/who-may-see-what.md). Without a grant nothing is allowed.
  */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
-import { PRESENCES, REVEALS, WINDOWS } from '../../../protocol/api/routes.ts'
+import { GRANTED, PRESENCES, WINDOWS } from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import { isForbiddenField } from '../../../protocol/envelope/forbidden.ts'
 import {
@@ -80,13 +80,17 @@ export const Grant = mapWith(
     /** Each a class such as `card.number`, the classes below one such as `address.*`, or `*`. */
     fields: list(text(64), MAX_FIELDS),
     purposes: list(name, MAX_PURPOSES),
-    reveal: list(word(...REVEALS), REVEALS.length),
+    reveal: list(word(...GRANTED), GRANTED.length),
     budgets: list(Budget, MAX_BUDGETS),
     hours: nullable(Hours),
     /** Seconds since 1970. */
     since: integer(),
   },
-  { presence: Presence },
+  {
+    presence: Presence,
+    /** For `rewrap`: the key under which values are sealed again; the grant's own key where it is missing. */
+    target: name,
+  },
 )
 export type Grant = Of<typeof Grant>
 
@@ -101,6 +105,8 @@ export function checkGrant(grant: unknown): asserts grant is Grant {
     if (new Set<string>(grant[title]).size < grant[title].length)
       throw malformed(`the ${title} of a grant must differ from each other`)
   }
+  if (grant.target !== undefined && !grant.reveal.includes('rewrap'))
+    throw malformed('a target is for grants that rewrap')
   for (const pattern of grant.fields) checkPattern(pattern)
   for (const budget of grant.budgets) checkBudget(budget)
   if (grant.hours) checkHours(grant.hours)

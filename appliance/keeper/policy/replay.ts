@@ -9,6 +9,17 @@ import type { Usage } from './usage.ts'
 /** What the replay reads of an entry. */
 export type ReplayedEntry = Pick<Entry, 'time' | 'boot' | 'up' | 'agent' | 'action' | 'purpose' | 'items'>
 
+/** What stands for the version of an imported key in the log. */
+export const LEGACY_VERSION = 'legacy'
+
+/**
+ * The record that an opening counts as. What an imported key opens is bound to no row, whatever the caller says: each counts
+ * as a record that was not seen before, so that nobody opens a table under the name of one row.
+ */
+export function countedRecord(version: string | undefined, record: string): string {
+  return version === LEGACY_VERSION ? '' : record
+}
+
 /**
  * A visitor of the log's entries, oldest first.
  * @param usage already watching the grants
@@ -17,12 +28,13 @@ export type ReplayedEntry = Pick<Entry, 'time' | 'boot' | 'up' | 'agent' | 'acti
 export function replayer(usage: Usage, time: BudgetTime): (entry: ReplayedEntry) => void {
   return entry => {
     const now = time.observe({ boot: entry.boot, up: entry.up, wall: entry.time })
-    if (entry.action !== 'decrypt' || entry.purpose === undefined) return
+    if ((entry.action !== 'decrypt' && entry.action !== 'rewrap') || entry.purpose === undefined) return
     for (const { key, records, code } of entry.items ?? []) {
       if (code !== undefined) continue
       // `orders@3` is a version of `orders`.
-      const name = key.split('@', 1)[0]!
-      for (const record of records) usage.count(entry.agent, entry.purpose, name, record, now)
+      const [name = '', version] = key.split('@', 2)
+      for (const record of records)
+        usage.count(entry.agent, entry.purpose, name, countedRecord(version, record), now)
     }
   }
 }

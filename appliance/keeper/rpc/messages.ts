@@ -5,7 +5,10 @@
 import type { ErrorCode } from '../../../protocol/api/errors.ts'
 import {
   type ALARMS,
+  GRANTED,
+  LEGACY_PADDINGS,
   MAX_ITEMS,
+  MAX_REWRAP,
   REVEALS,
   type Reveal,
   ROUTES,
@@ -73,15 +76,45 @@ const certificate = bytes(4096)
 /** Characters that a mask leaves, a candidate to compare with, or the name of a recipient. */
 const option = either(integer(6), text(4096))
 
+const ciphertext = text(131_072)
+
 /** One item to open: ciphertext, field, record, how much to reveal, and what that needs; `0` where it needs nothing. */
-const Item = tuple<[string, string, string, Reveal, number | string]>(
-  text(131_072),
+const TokenItem = tuple<[string, string, string, Reveal, number | string]>(
+  ciphertext,
   text(255),
   text(255),
   word(...REVEALS),
   option,
 )
+/** The same with the name of the imported key that opens it, which no legacy envelope tells. */
+const LegacyItem = tuple<[string, string, string, Reveal, number | string, string]>(
+  ciphertext,
+  text(255),
+  text(255),
+  word(...REVEALS),
+  option,
+  name,
+)
+const Item = either(TokenItem, LegacyItem)
 export type Item = Of<typeof Item>
+
+/** One item to seal again: ciphertext, field, record; or ciphertext, record, and the name of the imported key. */
+const RewrapItem = either(
+  map({ ciphertext, field: text(255), record: text(255) }),
+  map({ ciphertext, key: name, record: text(255) }),
+)
+
+/** How an imported key opens. */
+const legacy = {
+  padding: word(...LEGACY_PADDINGS),
+  /** Of OAEP; empty for none. */
+  label: text(255),
+  separator: text(1),
+  /** Class of each part of a payload; empty for one that is dropped. */
+  fields: list(text(32), 16),
+}
+
+const Legacy = map(legacy)
 
 /** A grant without what the keeper gives it: id and time. */
 const NewGrant = mapWith(
@@ -90,11 +123,11 @@ const NewGrant = mapWith(
     key: name,
     fields: list(text(64), 64),
     purposes: list(name, 64),
-    reveal: list(word(...REVEALS), 5),
+    reveal: list(word(...GRANTED), GRANTED.length),
     budgets: list(Budget, 8),
     hours: nullable(Hours),
   },
-  { presence: Presence },
+  { presence: Presence, target: name },
 )
 
 /** How refused tries slow the next ones down. */
@@ -133,11 +166,22 @@ export const PARAMS = {
   enrol: map({ certificate, staff: nullable(Staff) }),
   revoke: map({ name }),
   decrypt: map({ purpose: name, reason: text(255), items: list(Item, MAX_ITEMS) }),
+  /** `target`: the key to seal under; empty for the same one. */
+  rewrap: map({
+    purpose: name,
+    reason: text(255),
+    target: either(name, text(0)),
+    items: list(RewrapItem, MAX_REWRAP),
+  }),
+  importKey: map({ name, pkcs8: bytes(8192, 1), ...legacy }),
   makeCanary: map({ key: name, field: text(255), record: text(255), value: text(4096) }),
   listGrants: nothing,
   addGrant: NewGrant,
   removeGrant: map({ id: name }),
-  explainGrant: map({ agent: name, key: name, field: text(64), purpose: name, reveal: word(...REVEALS) }),
+  explainGrant: mapWith(
+    { agent: name, key: name, field: text(64), purpose: name, reveal: word(...GRANTED) },
+    { target: name },
+  ),
   listRecipients: nothing,
   /** The JWK as JSON text. */
   addRecipient: map({ name, jwk: text(8192) }),
@@ -168,6 +212,8 @@ export interface KeyRow {
   name: string
   suite: string
   versions: { version: number; created: number; publicKey: string }[]
+  /** Of an imported key. */
+  legacy: (Of<typeof Legacy> & { bits: number }) | null
 }
 export interface AgentRow {
   name: string
@@ -181,6 +227,9 @@ export interface AgentRow {
 
 /** What an item became: its value, whether it equals, the code of the refusal, or that with when there is room. */
 export type Opened = Uint8Array | boolean | ErrorCode | [ErrorCode, number]
+
+/** What an item became that was to be sealed again: a token for each field, or why there is none. */
+export type Rewrapped = { field: string; token: string }[] | ErrorCode | { code: ErrorCode; free: number }
 
 /** An alarm: what, when (seconds since 1970), why. */
 export interface Alarm {
@@ -240,6 +289,8 @@ export interface Results {
   enrol: Issued
   revoke: { revoked: string }
   decrypt: { opened: Opened[]; index: number }
+  rewrap: { rewrapped: Rewrapped[]; index: number }
+  importKey: KeyRow
   lockdown: { state: State }
   liftLockdown: { state: State }
   report: Report

@@ -1,6 +1,6 @@
 /** `claviger admin key`: make, list, show and rotate keys, and make canaries. Only public halves are ever shown. */
 import { randomInt } from 'node:crypto'
-import { type KeyInfo, SUITES } from '../../../protocol/api/schemas.ts'
+import { type CreateKeyBody, SUITES } from '../../../protocol/api/schemas.ts'
 import type { Appliance } from '../../client/appliance.ts'
 import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { decoyCard } from '../decoy.ts'
@@ -10,7 +10,7 @@ import { utcDay } from '../time.ts'
 
 const VERBS = {
   list: async (appliance: Appliance) => (await appliance.listKeys()).keys,
-  create: async (appliance: Appliance, name: string, suite: KeyInfo['suite']) => [
+  create: async (appliance: Appliance, name: string, suite: CreateKeyBody['suite']) => [
     await appliance.createKey(name, suite),
   ],
   show: async (appliance: Appliance, name: string) => [await appliance.showKey(name)],

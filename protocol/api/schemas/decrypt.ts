@@ -1,7 +1,7 @@
-/** Schemas of the decrypt route. */
+/** Schemas of the routes that open: decrypt and rewrap. */
 import Type, { type Static } from 'typebox'
-import { MAX_ITEMS, REVEALS } from '../routes.ts'
-import { Count, closed, literals, Name, Time } from './common.ts'
+import { MAX_ITEMS, MAX_REWRAP, REVEALS } from '../routes.ts'
+import { Count, closed, literals, NAME_PATTERN, Name, Time } from './common.ts'
 
 /** Longest ciphertext of one item, in characters. */
 const MAX_CIPHERTEXT = 131_072
@@ -12,6 +12,9 @@ const DecryptItem = Type.Object(
     context: Type.Object(
       { field: Type.String({ maxLength: 255 }), record: Type.String({ maxLength: 255 }) },
       closed,
+    ),
+    key: Type.Optional(
+      Type.String({ pattern: NAME_PATTERN, description: 'imported key, for a ciphertext that is no token' }),
     ),
     reveal: Type.Optional(literals(REVEALS)),
     keep: Type.Optional(
@@ -36,6 +39,15 @@ export const DecryptBody = Type.Object(
 )
 export type DecryptBody = Static<typeof DecryptBody>
 
+const ItemError = Type.Object(
+  { code: Type.String(), free: Type.Optional(Time) },
+  { ...closed, description: 'free: when the budget has room again' },
+)
+const AuditIndex = Type.Object(
+  { index: Count },
+  { ...closed, description: 'the entry of this request in the log' },
+)
+
 export const DecryptAnswer = Type.Object(
   {
     results: Type.Array(
@@ -46,18 +58,67 @@ export const DecryptAnswer = Type.Object(
           encoding: Type.Optional(literals(['base64url'])),
           equals: Type.Optional(Type.Boolean()),
           jwe: Type.Optional(Type.String({ description: 'the value, encrypted to the recipient' })),
-          error: Type.Optional(
-            Type.Object(
-              { code: Type.String(), free: Type.Optional(Time) },
-              { ...closed, description: 'free: when the budget has room again' },
-            ),
-          ),
+          error: Type.Optional(ItemError),
         },
         closed,
       ),
     ),
-    audit: Type.Object({ index: Count }, { ...closed, description: 'the entry of this request in the log' }),
+    audit: AuditIndex,
   },
   closed,
 )
 export type DecryptAnswer = Static<typeof DecryptAnswer>
+
+const RewrapItem = Type.Object(
+  {
+    ciphertext: Type.String({ minLength: 1, maxLength: MAX_CIPHERTEXT }),
+    context: Type.Object(
+      { field: Type.Optional(Type.String({ maxLength: 255 })), record: Type.String({ maxLength: 255 }) },
+      { ...closed, description: 'field: of a token; what an imported key opens is split by its own rule' },
+    ),
+    key: Type.Optional(
+      Type.String({ pattern: NAME_PATTERN, description: 'imported key, for a ciphertext that is no token' }),
+    ),
+    ref: Type.Optional(Type.String({ maxLength: 128 })),
+  },
+  closed,
+)
+export type RewrapItem = Static<typeof RewrapItem>
+
+export const RewrapBody = Type.Object(
+  {
+    purpose: Name,
+    reason: Type.Optional(Type.String({ maxLength: 255 })),
+    target: Type.Optional(
+      Type.String({
+        pattern: NAME_PATTERN,
+        description: 'key to seal under; the same one unless told. A grant must name it',
+      }),
+    ),
+    items: Type.Array(RewrapItem, { minItems: 1, maxItems: MAX_REWRAP }),
+  },
+  closed,
+)
+export type RewrapBody = Static<typeof RewrapBody>
+
+export const RewrapAnswer = Type.Object(
+  {
+    results: Type.Array(
+      Type.Object(
+        {
+          ref: Type.Optional(Type.String()),
+          tokens: Type.Optional(
+            Type.Array(Type.Object({ field: Name, token: Type.String() }, closed), {
+              description: 'one; for a legacy payload one for each field that is kept',
+            }),
+          ),
+          error: Type.Optional(ItemError),
+        },
+        closed,
+      ),
+    ),
+    audit: AuditIndex,
+  },
+  closed,
+)
+export type RewrapAnswer = Static<typeof RewrapAnswer>

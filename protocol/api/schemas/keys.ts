@@ -1,28 +1,64 @@
 /** Schemas of the routes about keys and canaries. */
 import Type, { type Static } from 'typebox'
-import { closed, literals, Name, Time } from './common.ts'
+import { LEGACY_PADDINGS } from '../routes.ts'
+import { Base64url, closed, literals, Name, Time } from './common.ts'
 
 export const SUITES = ['x', 'p', 'q'] as const
+
+/** How an imported key opens what a shop's own code encrypted. */
+const legacyForm = {
+  padding: literals(LEGACY_PADDINGS),
+  label: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'of OAEP' })),
+  separator: Type.String({
+    minLength: 1,
+    maxLength: 1,
+    description: 'between the parts of a payload, ASCII',
+  }),
+  fields: Type.Array(Type.String({ maxLength: 32 }), {
+    minItems: 1,
+    maxItems: 16,
+    description: 'class of each part of a payload in its order; empty for one that is dropped',
+  }),
+}
 
 export const KeyInfo = Type.Object(
   {
     name: Name,
-    suite: literals(SUITES),
+    suite: literals([...SUITES, 'rsa']),
     versions: Type.Array(
       Type.Object(
         {
           version: Type.Integer({ minimum: 1 }),
           created: Time,
-          publicKey: Type.String({ description: 'what the shop server seals with' }),
+          publicKey: Type.String({ description: 'what the shop server seals with; PEM of an imported key' }),
         },
         closed,
       ),
       { description: 'oldest first; the last one is current' },
     ),
+    legacy: Type.Optional(
+      Type.Object(
+        { bits: Type.Integer({ minimum: 1024, maximum: 4096 }), ...legacyForm },
+        { ...closed, description: 'of an imported key, which only opens' },
+      ),
+    ),
   },
   closed,
 )
 export type KeyInfo = Static<typeof KeyInfo>
+
+export const CreateKeyBody = Type.Object({ name: Name, suite: literals(SUITES) }, closed)
+export type CreateKeyBody = Static<typeof CreateKeyBody>
+
+export const ImportKeyBody = Type.Object(
+  {
+    name: Name,
+    privateKey: { ...Base64url(8192), description: 'an RSA key of 1,024 to 4,096 bits, PKCS#8 DER' },
+    ...legacyForm,
+  },
+  closed,
+)
+export type ImportKeyBody = Static<typeof ImportKeyBody>
 
 export const CanaryBody = Type.Object(
   {

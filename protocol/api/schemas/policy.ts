@@ -1,7 +1,7 @@
 /** Schemas of the routes about grants, recipients and settings. */
 import Type, { type Static } from 'typebox'
-import { PRESENCES, REVEALS, WINDOWS } from '../routes.ts'
-import { closed, literals, Name, Time } from './common.ts'
+import { GRANTED, PRESENCES, WINDOWS } from '../routes.ts'
+import { closed, literals, NAME_PATTERN, Name, Time } from './common.ts'
 
 const Budget = Type.Object(
   {
@@ -30,10 +30,16 @@ const grant = {
   key: Name,
   fields: Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 64 }),
   purposes: Type.Array(Name, { minItems: 1, maxItems: 64 }),
-  reveal: Type.Array(literals(REVEALS), { minItems: 1, maxItems: 5 }),
+  reveal: Type.Array(literals(GRANTED), { minItems: 1, maxItems: GRANTED.length }),
   budgets: Type.Array(Budget, { maxItems: 8 }),
   hours: Type.Union([Hours, Type.Null()]),
   presence: Type.Optional(literals(PRESENCES)),
+  target: Type.Optional(
+    Type.String({
+      pattern: NAME_PATTERN,
+      description: 'for rewrap: the key to seal under; the same one unless told',
+    }),
+  ),
 }
 export const GrantBody = Type.Object(grant, closed)
 export type GrantBody = Static<typeof GrantBody>
@@ -41,7 +47,14 @@ export const GrantInfo = Type.Object({ id: Name, ...grant, since: Time }, closed
 export type GrantInfo = Static<typeof GrantInfo>
 
 export const ExplainBody = Type.Object(
-  { agent: Name, key: Name, field: Type.String({ maxLength: 64 }), purpose: Name, reveal: literals(REVEALS) },
+  {
+    agent: Name,
+    key: Name,
+    field: Type.String({ maxLength: 64 }),
+    purpose: Name,
+    reveal: literals(GRANTED),
+    target: Type.Optional(Name),
+  },
   closed,
 )
 export type ExplainBody = Static<typeof ExplainBody>
