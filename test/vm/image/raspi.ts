@@ -1,6 +1,6 @@
 /**
  * The Pi's own device tree and card controller, as far as an emulator has them (`-M raspi3b`): kernel, card, root and services,
- * seen on the serial console. The firmware does not run, its watchdog does not wait, and there is
+ * seen on the serial console, of a device that has an owner. The firmware does not run, its watchdog does not wait, and there is
  * no USB gadget.
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -13,6 +13,7 @@ import { writeCpio } from '../../../image-build/initramfs/cpio.ts'
 import { FACTS } from '../../../image-build/model.ts'
 import { Tree } from '../../../image-build/tree/tree.ts'
 import { figure } from '../guest/figures.ts'
+import { ownData } from './owned-data.ts'
 import { Device, image } from './site.ts'
 
 const QEMU = 'qemu-system-aarch64'
@@ -20,6 +21,8 @@ const QEMU = 'qemu-system-aarch64'
 const LIMIT = 480_000
 /** The controller wants a card whose size is a power of two. */
 const CARD_BYTES = 2 ** 31
+/** What the keeper says when its keystore is there and nobody has unlocked it. */
+const LOCKED = /\]: locked$/m
 t.setTimeout(LIMIT + 240_000)
 
 await t.test('When a Pi is started with the card, then its services come up from it', async t => {
@@ -34,6 +37,7 @@ await t.test('When a Pi is started with the card, then its services come up from
     { encoding: 'utf8' },
   )
   t.equal(copied.status, 0, copied.stderr)
+  await ownData(device.card, device.directory)
   await copyFile(device.card, at('sd'))
   await truncate(at('sd'), CARD_BYTES)
   // this emulator starts again as soon as somebody starts its watchdog
@@ -58,17 +62,13 @@ await t.test('When a Pi is started with the card, then its services come up from
   t.teardown(kill)
   const started = performance.now()
   const said = async () => (await readFile(at('console'), 'latin1').catch(() => '')).replaceAll('\r', '')
-  while (
-    !/unprovisioned/.test(await said()) &&
-    performance.now() - started < LIMIT &&
-    child.exitCode === null
-  )
+  while (!LOCKED.test(await said()) && performance.now() - started < LIMIT && child.exitCode === null)
     await sleep(500)
-  figure(t, 'raspi3b-to-keeper', (performance.now() - started) / 1000, 's')
+  figure(t, 'raspi3b-to-locked', (performance.now() - started) / 1000, 's')
   const text = await said()
   t.match(text, /mmcblk\d: p1 p2 p3 p4/, 'the card')
   t.match(text, /verity: sha256/, 'the root')
   t.match(text, /EXT4-fs \(mmcblk\dp4\): mounted/, 'the data partition')
   t.match(text, /handing over/)
-  t.match(text, /unprovisioned/, 'the keeper')
+  t.match(text, LOCKED, 'the keeper')
 })

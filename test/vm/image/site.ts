@@ -144,6 +144,8 @@ export class Device {
     const { machine } = this
     if (this.port === 0) {
       await machine.until('ls /dev/ttyACM0 2>/dev/null', /ttyACM0/, READY_MS)
+      // the terminal is there before the gate has opened its end
+      await machine.until('ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c ttyGS0', /^[1-9]/, READY_MS)
       await machine.ask(BRIDGE)
     } else await machine.until('cat /proc/net/tcp', /:20FB 00000000:0000 0A/, READY_MS)
     return Number((await machine.ask('cat /proc/uptime')).split(' ')[0])
