@@ -5,7 +5,7 @@ import { type LegacyItem, readLegacyText } from '../../protocol/envelope/legacy.
 import { keptFields } from '../../protocol/envelope/legacy-payload.ts'
 import { parseToken } from '../../protocol/envelope/token.ts'
 import { countedRecord, LEGACY_VERSION } from './policy/replay.ts'
-import type { Unlocked } from './unlocked.ts'
+import { mayOpen, type Unlocked } from './unlocked.ts'
 
 /**
  * An item to decide: as the gate sends it for opening, or with `rewrap` and the key to seal under; empty is the key that it is
@@ -35,8 +35,8 @@ export interface Asked {
   record: string
   /** All that it would give. */
   fields: readonly string[]
-  /** What opens it, if that is there. */
-  ready(): Ready
+  /** What opens it, if that is there; `null` for a version that opens no more. */
+  ready(): Ready | null
 }
 
 /** @throws TokenError `bad-token` */
@@ -46,20 +46,28 @@ export function readItem(namespace: string, { keys }: Unlocked, item: Wanted): A
     const token = parseToken(ciphertext)
     const { key, suite, version } = token
     const ready = () => {
-      const privateKey = keys.get(key)?.versions.get(version)?.privateKey
-      if (!privateKey || privateKey.suite === 'rsa' || privateKey.suite !== suite) return {}
+      const known = keys.get(key)
+      const found = known?.versions.get(version)
+      if (!known || !found || known.suite !== suite) return {}
+      const { privateKey } = found
+      if (privateKey.suite === 'rsa') return {}
+      if (!mayOpen(known, found)) return null
       return { open: { privateKey, token, context: { namespace, key, field, record } } }
     }
     return { key, version: `${version}`, record, fields: [field], ready }
   }
   const block = readLegacyText(ciphertext)
-  const [version] = keys.get(legacyKey)?.versions.values() ?? []
+  const known = keys.get(legacyKey)
+  const [version] = known?.versions.values() ?? []
   const privateKey = version?.privateKey.suite === 'rsa' ? version.privateKey : null
   return {
     key: legacyKey,
     version: LEGACY_VERSION,
     record: countedRecord(LEGACY_VERSION, record),
     fields: how === 'rewrap' && privateKey ? keptFields(privateKey.form) : [field],
-    ready: () => (privateKey ? { legacy: { privateKey, ciphertext: block } } : {}),
+    ready: () => {
+      if (!known || !version || !privateKey) return {}
+      return mayOpen(known, version) ? { legacy: { privateKey, ciphertext: block } } : null
+    },
   }
 }

@@ -70,8 +70,10 @@ function decideItem(situation: Situation, grants: readonly Grant[], purpose: str
     if (decision.code !== undefined) return { ...named, ...refusalOf(decision) }
     if (how === 'forward' && !unlocked.recipients.has(String(option)))
       return { ...named, code: 'unknown-recipient' }
+    const ready = asked.ready()
+    if (ready === null) return { ...named, code: 'key-retired' }
     usage.count(agent.name, purpose, key, record, clock.budget)
-    return { ...named, grant: decision.grant, ...asked.ready() }
+    return { ...named, grant: decision.grant, ...ready }
   } catch (error) {
     if (error instanceof ClavigerError) return { ...named, code: error.code }
     throw error

@@ -44,9 +44,13 @@ type Events = { [E in EventName]: [EventParams<E>] }
 /** A file in the directory of keystores that is one; those beside it have a dot in their names. */
 const KEYSTORE = /^[a-z0-9][a-z0-9-]{0,31}$/
 
+/** How often retired keys are looked at. */
+const PURGE_MS = 3_600_000
+
 export class Device extends EventEmitter<Events> {
   readonly #keepers = new Map<string, Part>()
   readonly #presence: Presence
+  readonly #purging: NodeJS.Timeout
 
   private constructor(parts: Part[], presence: Presence) {
     super()
@@ -57,6 +61,9 @@ export class Device extends EventEmitter<Events> {
       part.keeper.on('trust', params => this.emit('trust', params))
       part.keeper.on('revoked', params => this.emit('revoked', params))
     }
+    this.#purging = setInterval(() => {
+      for (const keeper of this.keepers) void keeper.purge()
+    }, PURGE_MS).unref()
   }
 
   /**
@@ -121,6 +128,7 @@ export class Device extends EventEmitter<Events> {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#purging)
     await Promise.all([...this.#keepers.values()].map(close))
     // Who waits for a press hears that the device is locked.
     for (const namespace of this.#keepers.keys()) this.#presence.withdraw(namespace)

@@ -15,6 +15,7 @@ import { serveAudit } from './auditing.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Clock } from './clock.ts'
 import { confirm } from './confirming.ts'
+import { dueVersions, purgeDue } from './key-life.ts'
 import { type Alarmed, decryption, open, rewrapping, type Work } from './opening.ts'
 import { Presence } from './panel/presence.ts'
 import { type Call, perform } from './perform.ts'
@@ -69,6 +70,14 @@ export class Keeper extends EventEmitter<Events> {
     const { state } = this.#vault
     const isForgotten = state === 'locked' || state === 'operational'
     return isForgotten && this.#recorder.chronicle.lockdown ? 'lockdown' : state
+  }
+
+  /** Deletes the retired versions whose days are over; where it is locked, at the next unlock. */
+  async purge(): Promise<void> {
+    if (this.state !== 'operational' || dueVersions(this.#service).length === 0) return
+    await this.#change(() => purgeDue(this.#service)).catch(error => {
+      process.stderr.write(`claviger-keeper: retired keys could not be deleted: ${error.message}\n`)
+    })
   }
 
   /** Something is wrong with the keystore or with the log. */
@@ -262,6 +271,8 @@ export class Keeper extends EventEmitter<Events> {
   async #opened(): Promise<void> {
     this.#recorder.log.setSigner(this.#vault.unlocked?.logKey ?? null)
     await this.#countBudgets()
+    // After this change, which it would wait for.
+    void this.purge()
   }
 
   async #unlock(caller: Caller, params: Params<'unlock'>): Promise<{ state: State }> {

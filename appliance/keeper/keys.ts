@@ -8,25 +8,26 @@ import { importLegacyKey, proveLegacyKey } from '../../protocol/envelope/legacy.
 import { checkForm } from '../../protocol/envelope/legacy-payload.ts'
 import { parsePublicKey } from '../../protocol/envelope/token.ts'
 import { canaryDigest } from './decrypt.ts'
-import { addCanary, addKey, addLegacyKey, addVersion, isLegacy, unknownKey } from './registry.ts'
+import { keyRow } from './key-row.ts'
+import { addCanary, addKey, addLegacyKey, addVersion, isLegacy, isRetired, unknownKey } from './registry.ts'
 import type { KeyRow, Params } from './rpc/messages.ts'
 import { operational, type Service } from './service.ts'
-import { type Key, keyRow } from './unlocked.ts'
+import { currentOf, type Key } from './unlocked.ts'
 
 export function listKeys(service: Service): KeyRow[] {
-  return [...operational(service).keys.values()].map(keyRow)
+  return [...operational(service).keys.values()].map(key => keyRow(service, key))
 }
 
 /** @throws RegistryError `unknown-key` */
 export function showKey(service: Service, { key }: Params<'showKey'>): KeyRow {
-  return keyRow(find(service, key))
+  return keyRow(service, find(service, key))
 }
 
 /** @throws RegistryError `key-exists` */
 export async function createKey(service: Service, { name, suite }: Params<'createKey'>): Promise<KeyRow> {
   const { pkcs8 } = generatePrivateKey(suite)
   await service.vault.update(addKey(name, suite, pkcs8, service.now())).finally(() => pkcs8.fill(0))
-  return keyRow(find(service, name))
+  return keyRow(service, find(service, name))
 }
 
 /** @throws RegistryError `unknown-key` */
@@ -35,7 +36,7 @@ export async function rotateKey(service: Service, { key: name }: Params<'rotateK
   if (suite === 'rsa') throw isLegacy(name, 'has one version only')
   const { pkcs8 } = generatePrivateKey(suite)
   await service.vault.update(addVersion(name, pkcs8, service.now())).finally(() => pkcs8.fill(0))
-  return keyRow(find(service, name))
+  return keyRow(service, find(service, name))
 }
 
 /**
@@ -54,7 +55,7 @@ export async function importKey(service: Service, params: Params<'importKey'>): 
   } finally {
     pkcs8.fill(0)
   }
-  return keyRow(find(service, name))
+  return keyRow(service, find(service, name))
 }
 
 /** A token under the current version that is told from others only by its digest in the registry. */
@@ -63,9 +64,10 @@ export async function makeCanary(
   { key, field, record, value }: Params<'makeCanary'>,
 ): Promise<{ token: string }> {
   if (isForbiddenField(field)) throw new ForbiddenFieldError(field)
-  const { suite, versions } = find(service, key)
-  if (suite === 'rsa') throw isLegacy(key, 'nothing is sealed under')
-  const current = [...versions.values()].at(-1)!
+  const found = find(service, key)
+  if (found.suite === 'rsa') throw isLegacy(key, 'nothing is sealed under')
+  const current = currentOf(found)
+  if (current.retired) throw isRetired(key)
   const token = sealField(parsePublicKey(current.publicKey), { field, record }, Buffer.from(value))
   await service.vault.update(addCanary(canaryDigest(token)))
   return { token }

@@ -4,6 +4,7 @@ import type { Standing } from '../../protocol/api/routes.ts'
 import { enrol, invite, listAgents, revoke } from './agents.ts'
 import { archive, readEntries } from './auditing.ts'
 import { explainGrant, grant, listGrants, listRecipients, register, unregister, withdraw } from './grants.ts'
+import { changeMinimum, retireKey, undeleteKey } from './key-life.ts'
 import { createKey, importKey, listKeys, makeCanary, rotateKey, showKey } from './keys.ts'
 import type { Caller, Method } from './rpc/messages.ts'
 import type { Service } from './service.ts'
@@ -36,6 +37,15 @@ export async function perform(service: Service, call: Call): Promise<unknown> {
       return createKey(service, params)
     case 'rotateKey':
       return rotateKey(service, params)
+    case 'setMinimum':
+      await changeMinimum(service, params)
+      return showKey(service, params)
+    case 'retireKey':
+      await retireKey(service, params, index)
+      return showKey(service, params)
+    case 'undeleteKey':
+      await undeleteKey(service, params)
+      return showKey(service, params)
     case 'importKey':
       return importKey(service, params)
     case 'makeCanary':

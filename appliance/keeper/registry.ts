@@ -46,6 +46,7 @@ export function addVersion(name: string, pkcs8: Uint8Array, now: number): Change
     const key = state.keys.find(key => key.name === name)
     if (!key) throw unknownKey(name)
     if (key.legacy) throw isLegacy(name, 'has one version only')
+    if (key.versions.at(-1)!.retired) throw isRetired(name)
     const version = key.versions.at(-1)!.version + 1
     const rotated = { ...key, versions: [...key.versions, { version, created: now, pkcs8 }] }
     return { ...state, keys: state.keys.map(other => (other === key ? rotated : other)) }
@@ -54,6 +55,13 @@ export function addVersion(name: string, pkcs8: Uint8Array, now: number): Change
 
 export function unknownKey(name: string): RegistryError {
   return new RegistryError('unknown-key', `there is no key ${name}`)
+}
+
+/** Under a key that is to be deleted nothing is sealed any more. */
+export function isRetired(name: string): RegistryError {
+  return new RegistryError('key-retired', `${name} is retired`, {
+    hint: 'claviger admin key undelete takes that back',
+  })
 }
 
 /** @param what - that an imported key does not do */

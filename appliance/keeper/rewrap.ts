@@ -9,7 +9,7 @@ import { parsePublicKey } from '../../protocol/envelope/token.ts'
 import type { Wanted } from './asked.ts'
 import { type Decided, openParts } from './decrypt.ts'
 import type { Params, Rewrapped } from './rpc/messages.ts'
-import type { Unlocked } from './unlocked.ts'
+import { currentOf, type Unlocked } from './unlocked.ts'
 
 /** Fields that are sealed before the event loop gets its turn. */
 const ROUND = 32
@@ -53,7 +53,9 @@ function sealParts(
   if (!target) return 'unknown-key'
   // Nothing is sealed under an imported key.
   if (target.suite === 'rsa') return 'bad-key'
-  const publicKey = parsePublicKey([...target.versions.values()].at(-1)!.publicKey)
+  const current = currentOf(target)
+  if (current.retired) return 'key-retired'
+  const publicKey = parsePublicKey(current.publicKey)
   const fields = legacy ? keptFields(legacy.privateKey.form) : [own]
   try {
     return fields.map((field, i) => ({ field, token: sealField(publicKey, { field, record }, parts[i]!) }))

@@ -3,7 +3,7 @@
  * while it is read or replaced; what works in between are the KeyObjects of {@link ./unlocked.ts}.
  */
 import { ClavigerError } from '../../protocol/api/errors.ts'
-import { LEGACY_PADDINGS, ROLES } from '../../protocol/api/routes.ts'
+import { LEGACY_PADDINGS, MAX_RETIRE_DAYS, ROLES } from '../../protocol/api/routes.ts'
 import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 import { isName } from '../../protocol/envelope/context.ts'
 import { boolean, bytes, integer, list, map, mapWith, type Of, type Shape, text, word } from '../ipc/shape.ts'
@@ -26,14 +26,25 @@ export const LegacyForm = mapWith(
 )
 export type LegacyForm = Of<typeof LegacyForm>
 
+const SealedVersion = mapWith(
+  { version: integer(0x7fff_ffff), created: integer(), pkcs8: privateKey },
+  {
+    /** It opens no more, and is deleted `days` of budget time after the entry of the log with this index. */
+    retired: map({ entry: integer(), since: integer(), days: integer(MAX_RETIRE_DAYS) }),
+  },
+)
+export type SealedVersion = Of<typeof SealedVersion>
+
 const SealedKey = mapWith(
   {
     name,
     suite: word('x', 'p', 'q', 'rsa'),
     /** Oldest first. */
-    versions: list(map({ version: integer(0x7fff_ffff), created: integer(), pkcs8: privateKey }), 1024),
+    versions: list(SealedVersion, 1024),
   },
   {
+    /** The lowest version that opens; where it is missing, all do. */
+    minimum: integer(0x7fff_ffff),
     /** Of suite `rsa`, and only of that. */
     legacy: LegacyForm,
   },

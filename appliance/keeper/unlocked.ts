@@ -7,13 +7,13 @@ import { importLegacyKey, type LegacyPrivateKey } from '../../protocol/envelope/
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { formatPublicKey } from '../../protocol/envelope/token.ts'
 import type { Grant } from './policy/grant.ts'
-import type { KeyRow } from './rpc/messages.ts'
 import type {
   SealedAgent,
   SealedInvitation,
   SealedKey,
   SealedRecipient,
   SealedState,
+  SealedVersion,
 } from './sealed-state.ts'
 
 /** One version of a key, ready to open with. */
@@ -24,6 +24,8 @@ export interface KeyVersion {
   privateKey: FieldPrivateKey | LegacyPrivateKey
   /** Text form of the public half; of an imported key its PEM. */
   publicKey: string
+  /** It opens no more, and is to be deleted. */
+  retired: NonNullable<SealedVersion['retired']> | null
 }
 
 /** A key with all its versions. */
@@ -32,6 +34,8 @@ export interface Key {
   /** `rsa` is an imported key. */
   suite: SuiteLetter | 'rsa'
   versions: Map<number, KeyVersion>
+  /** The lowest version that opens. */
+  minimum: number
 }
 
 /** A recipient, ready to encrypt to. */
@@ -68,13 +72,14 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
 export function unlock(namespace: string, state: SealedState, previous: Unlocked | null = null): Unlocked {
   const keys = new Map<string, Key>()
   for (const sealed of state.keys) {
-    const { name, suite, versions } = sealed
+    const { name, suite, versions, minimum = 1 } = sealed
     const known = previous?.keys.get(name)?.versions
-    const imported = versions.map((version): [number, KeyVersion] => [
-      version.version,
-      known?.get(version.version) ?? importVersion(namespace, sealed, version),
-    ])
-    keys.set(name, { name, suite, versions: new Map(imported) })
+    const imported = versions.map((version): [number, KeyVersion] => {
+      const { version: number, created, retired = null } = version
+      const same = known?.get(number) ?? importVersion(namespace, sealed, version)
+      return [number, { ...same, version: number, created, retired }]
+    })
+    keys.set(name, { name, suite, minimum, versions: new Map(imported) })
   }
   return {
     authority: previous?.authority ?? importPkcs8(state.authority),
@@ -96,17 +101,16 @@ export function unlock(namespace: string, state: SealedState, previous: Unlocked
 function importVersion(
   namespace: string,
   { name: key, suite, legacy }: SealedKey,
-  { version, created, pkcs8 }: SealedKey['versions'][number],
-): KeyVersion {
+  { version, pkcs8 }: SealedVersion,
+): Pick<KeyVersion, 'privateKey' | 'publicKey'> {
   if (suite === 'rsa') {
     if (!legacy) throw new KeyError('an imported key does not say how it opens')
     const privateKey = importLegacyKey(pkcs8, legacy)
-    return { version, created, privateKey, publicKey: privateKey.publicKey }
+    return { privateKey, publicKey: privateKey.publicKey }
   }
   const privateKey = importPrivateKey(suite, pkcs8, LANES)
   const bytes = publicKeyOf(privateKey)
-  const publicKey = formatPublicKey({ suite, namespace, key, version, bytes })
-  return { version, created, privateKey, publicKey }
+  return { privateKey, publicKey: formatPublicKey({ suite, namespace, key, version, bytes }) }
 }
 
 function importPkcs8(pkcs8: Uint8Array): KeyObject {
@@ -114,23 +118,12 @@ function importPkcs8(pkcs8: Uint8Array): KeyObject {
   return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
 }
 
-/** What may be told of a key. */
-export function keyRow({ name, suite, versions }: Key): KeyRow {
-  const rows = [...versions.values()].map(({ version, created, publicKey }) => ({
-    version,
-    created,
-    publicKey,
-  }))
-  const [first] = versions.values()
-  return {
-    name,
-    suite,
-    versions: rows,
-    legacy: first?.privateKey.suite === 'rsa' ? legacyRow(first.privateKey) : null,
-  }
+/** The version under which is sealed: the newest. */
+export function currentOf({ versions }: Key): KeyVersion {
+  return [...versions.values()].at(-1)!
 }
 
-function legacyRow({ bits, form }: LegacyPrivateKey): KeyRow['legacy'] {
-  const { padding, label = '', separator, fields } = form
-  return { bits, padding, label, separator, fields: [...fields] }
+/** Whether a version may open. */
+export function mayOpen({ minimum }: Key, { version, retired }: KeyVersion): boolean {
+  return retired === null && version >= minimum
 }

@@ -28,11 +28,13 @@ import type {
   KeyInfo,
   RecipientBody,
   RecipientInfo,
+  RetireBody,
   RewrapAnswer,
   RewrapBody,
   Settings,
   StateAnswer,
   Status,
+  UndeleteBody,
   UnlockBody,
 } from '../../protocol/api/schemas.ts'
 import { Caller, type Patience } from './caller.ts'
@@ -85,6 +87,12 @@ export class Appliance {
   createKey = (name: string, suite: CreateKeyBody['suite'] = 'x') =>
     this.#caller.call<KeyInfo>('createKey', { body: { name, suite } })
   rotateKey = (key: string) => this.#caller.call<KeyInfo>('rotateKey', { params: { key } })
+  setMinimum = (key: string, version: number) =>
+    this.#caller.call<KeyInfo>('setMinimum', { params: { key }, body: { version } })
+  retireKey = (key: string, body: RetireBody = {}) =>
+    this.#caller.call<KeyInfo>('retireKey', { params: { key }, body })
+  undeleteKey = (key: string, body: UndeleteBody = {}) =>
+    this.#caller.call<KeyInfo>('undeleteKey', { params: { key }, body })
   importKey = (body: ImportKeyBody) => this.#caller.call<KeyInfo>('importKey', { body })
   makeCanary = (key: string, body: CanaryBody) =>
     this.#caller.call<{ token: string }>('makeCanary', { params: { key }, body })

@@ -37,6 +37,7 @@ export const ERRORS = {
   'open-failed': { status: 422, title: 'the ciphertext does not open' },
   'unknown-key': { status: 404, title: 'there is no such key' },
   'key-retired': { status: 422, title: 'this version of the key does not open any more' },
+  'key-in-use': { status: 409, title: 'the key is in use' },
   'key-exists': { status: 409, title: 'a key of this name exists' },
   'unknown-name': { status: 404, title: 'there is no agent or invitation of this name' },
   'agent-exists': { status: 409, title: 'an agent or invitation of this name exists' },

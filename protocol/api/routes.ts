@@ -133,6 +133,27 @@ export const ROUTES = {
     states: OPERATIONAL,
     summary: 'Make a new version of a key; the old ones still open',
   },
+  setMinimum: {
+    method: 'POST',
+    path: '/v1/keys/:key/minimum',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Say which is the lowest version of a key that still opens',
+  },
+  retireKey: {
+    method: 'POST',
+    path: '/v1/keys/:key/retire',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Let a version or all of a key open no more, and delete it after some days',
+  },
+  undeleteKey: {
+    method: 'POST',
+    path: '/v1/keys/:key/undelete',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'Take back that a version or all of a key is to be deleted',
+  },
   importKey: {
     method: 'POST',
     path: '/v1/keys/import',
@@ -321,6 +342,10 @@ export const ALARMS = [
   'log-damaged',
   'temperature',
 ] as const
+
+/** Days after which a retired version of a key is deleted: unless told otherwise, and at most. */
+export const RETIRE_DAYS = 7
+export const MAX_RETIRE_DAYS = 30
 
 /** Largest body that any route accepts, in bytes. */
 export const MAX_BODY = 1_048_576

@@ -49,6 +49,9 @@ export const SCHEMAS: Record<RouteName, { body?: TSchema; params?: TSchema; answ
   revoke: { params: NameParams, answer: Type.Object({ revoked: Name }, closed) },
   rewrap: { body: opening.RewrapBody, answer: opening.RewrapAnswer },
   decrypt: { body: opening.DecryptBody, answer: opening.DecryptAnswer },
+  setMinimum: { params: KeyParams, body: keys.MinimumBody, answer: keys.KeyInfo },
+  retireKey: { params: KeyParams, body: keys.RetireBody, answer: keys.KeyInfo },
+  undeleteKey: { params: KeyParams, body: keys.UndeleteBody, answer: keys.KeyInfo },
   importKey: { body: keys.ImportKeyBody, answer: keys.KeyInfo },
   makeCanary: {
     body: keys.CanaryBody,

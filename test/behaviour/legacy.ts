@@ -30,6 +30,7 @@ export async function legacy(t: Test, house: House): Promise<void> {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const { tries } = await admin.showSettings()
   await admin.changeSettings(PATIENT)
+  t.teardown(() => admin.changeSettings({ tries }))
   const PAYLOAD = payloadOf('12/27')
   const failed = { error: { code: 'open-failed' } }
   const row = encrypt(publicKey, PAYLOAD)
@@ -218,6 +219,5 @@ export async function legacy(t: Test, house: House): Promise<void> {
     await admin.liftLockdown(PASSPHRASE)
     await till.unlock({ pin: '246810', hostShare: tillProfile.hostShare! })
     t.same((await till.decrypt(asked(row))).results, [{ value: CARD }], 'and the imported key is there again')
-    await admin.changeSettings({ tries })
   })
 }

@@ -15,6 +15,7 @@ import { PASSPHRASE, PIN, type TestAppliance } from '../support/appliance.ts'
 import { ask as askOn, codeOf, type RawAnswer, type RawRequest, secure } from '../support/http.ts'
 import { requestOf } from '../support/requests.ts'
 import { guarding } from './guarding.ts'
+import { keyLife } from './key-life.ts'
 import { legacy } from './legacy.ts'
 import { strangers } from './strangers.ts'
 
@@ -53,6 +54,7 @@ const PARTS = {
   strangers: ['strangers', strangers],
   locking: ['locked and unlocked', locking],
   legacy: ['imported keys, and sealing again', legacy],
+  keyLife: ['the life of a key', keyLife],
   guarding: ['who goes too far', guarding],
 } as const
 

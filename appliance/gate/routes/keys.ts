@@ -1,7 +1,16 @@
 /** Routes about keys. Only public halves pass here, but for a key that is imported: its private half, once. */
 
 import { ClavigerError } from '../../../protocol/api/errors.ts'
-import type { CanaryBody, CreateKeyBody, ImportKeyBody, KeyInfo } from '../../../protocol/api/schemas.ts'
+import { RETIRE_DAYS } from '../../../protocol/api/routes.ts'
+import type {
+  CanaryBody,
+  CreateKeyBody,
+  ImportKeyBody,
+  KeyInfo,
+  MinimumBody,
+  RetireBody,
+  UndeleteBody,
+} from '../../../protocol/api/schemas.ts'
 import { fromBase64url } from '../../../protocol/bytes.ts'
 import type { KeyRow } from '../../keeper/rpc/messages.ts'
 import type { Gate } from '../app.ts'
@@ -20,6 +29,21 @@ export function keyRoutes({ keeper, mount }: Gate): void {
   mount('rotateKey', async (request, caller) =>
     keyOf(await keeper.call('rotateKey', caller, request.params as { key: string })),
   )
+  mount('setMinimum', async (request, caller) => {
+    const { key } = request.params as { key: string }
+    const { version } = request.body as MinimumBody
+    return keyOf(await keeper.call('setMinimum', caller, { key, version }))
+  })
+  mount('retireKey', async (request, caller) => {
+    const { key } = request.params as { key: string }
+    const { version = 0, days = RETIRE_DAYS } = request.body as RetireBody
+    return keyOf(await keeper.call('retireKey', caller, { key, version, days }))
+  })
+  mount('undeleteKey', async (request, caller) => {
+    const { key } = request.params as { key: string }
+    const { version = 0 } = request.body as UndeleteBody
+    return keyOf(await keeper.call('undeleteKey', caller, { key, version }))
+  })
   mount('importKey', async (request, caller) => {
     const { privateKey, label = '', ...form } = request.body as ImportKeyBody
     const pkcs8 = fromBase64url(privateKey)
@@ -36,9 +60,20 @@ export function keyRoutes({ keeper, mount }: Gate): void {
   })
 }
 
-function keyOf({ name, suite, versions, legacy }: KeyRow): KeyInfo {
-  const key = { name, suite: suite as KeyInfo['suite'], versions }
-  if (!legacy) return key
-  const { label, ...form } = legacy
-  return { ...key, legacy: label ? { ...form, label } : form }
+function keyOf({ suite, versions, legacy, ...rest }: KeyRow): KeyInfo {
+  return {
+    ...rest,
+    suite: suite as KeyInfo['suite'],
+    exportable: false,
+    versions: versions.map(({ retired, opened, ...version }) => ({
+      ...version,
+      opened: { count: opened.count, ...(opened.last === 0 ? {} : { last: opened.last }) },
+      ...(retired ? { retired } : {}),
+    })),
+    ...(legacy ? { legacy: legacyOf(legacy) } : {}),
+  }
+}
+
+function legacyOf({ label, ...form }: NonNullable<KeyRow['legacy']>): NonNullable<KeyInfo['legacy']> {
+  return label ? { ...form, label } : form
 }

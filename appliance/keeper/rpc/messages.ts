@@ -8,6 +8,7 @@ import {
   GRANTED,
   LEGACY_PADDINGS,
   MAX_ITEMS,
+  MAX_RETIRE_DAYS,
   MAX_REWRAP,
   REVEALS,
   type Reveal,
@@ -173,6 +174,10 @@ export const PARAMS = {
     target: either(name, text(0)),
     items: list(RewrapItem, MAX_REWRAP),
   }),
+  setMinimum: map({ key: name, version: integer(0x7fff_ffff) }),
+  /** Version 0 is all of them. */
+  retireKey: map({ key: name, version: integer(0x7fff_ffff), days: integer(MAX_RETIRE_DAYS) }),
+  undeleteKey: map({ key: name, version: integer(0x7fff_ffff) }),
   importKey: map({ name, pkcs8: bytes(8192, 1), ...legacy }),
   makeCanary: map({ key: name, field: text(255), record: text(255), value: text(4096) }),
   listGrants: nothing,
@@ -211,7 +216,20 @@ export interface Issued {
 export interface KeyRow {
   name: string
   suite: string
-  versions: { version: number; created: number; publicKey: string }[]
+  /** The lowest version that opens. */
+  minimum: number
+  /** Seconds since 1970 from which on openings are counted. */
+  counted: number
+  versions: {
+    version: number
+    created: number
+    publicKey: string
+    opens: boolean
+    /** `last` in seconds since 1970, 0 for never. */
+    opened: { count: number; last: number }
+    /** `deleted`: when, if the device is never off. */
+    retired: { since: number; days: number; deleted: number } | null
+  }[]
   /** Of an imported key. */
   legacy: (Of<typeof Legacy> & { bits: number }) | null
 }
@@ -290,6 +308,9 @@ export interface Results {
   revoke: { revoked: string }
   decrypt: { opened: Opened[]; index: number }
   rewrap: { rewrapped: Rewrapped[]; index: number }
+  setMinimum: KeyRow
+  retireKey: KeyRow
+  undeleteKey: KeyRow
   importKey: KeyRow
   lockdown: { state: State }
   liftLockdown: { state: State }

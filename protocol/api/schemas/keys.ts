@@ -1,7 +1,7 @@
 /** Schemas of the routes about keys and canaries. */
 import Type, { type Static } from 'typebox'
-import { LEGACY_PADDINGS } from '../routes.ts'
-import { Base64url, closed, literals, Name, Time } from './common.ts'
+import { LEGACY_PADDINGS, MAX_RETIRE_DAYS, RETIRE_DAYS } from '../routes.ts'
+import { Base64url, Count, closed, literals, Name, Time } from './common.ts'
 
 export const SUITES = ['x', 'p', 'q'] as const
 
@@ -31,11 +31,25 @@ export const KeyInfo = Type.Object(
           version: Type.Integer({ minimum: 1 }),
           created: Time,
           publicKey: Type.String({ description: 'what the shop server seals with; PEM of an imported key' }),
+          opens: Type.Boolean({ description: 'false below the minimum, and once it is retired' }),
+          opened: Type.Object(
+            { count: Count, last: Type.Optional(Time) },
+            { ...closed, description: 'fields that were asked for under it and allowed' },
+          ),
+          retired: Type.Optional(
+            Type.Object(
+              { since: Time, days: Type.Integer({ minimum: 1, maximum: MAX_RETIRE_DAYS }), deleted: Time },
+              { ...closed, description: 'deleted: when it will be, if the device is never off' },
+            ),
+          ),
         },
         closed,
       ),
       { description: 'oldest first; the last one is current' },
     ),
+    minimum: Type.Integer({ minimum: 1, description: 'the lowest version that opens' }),
+    counted: { ...Time, description: 'seconds since 1970 from which on openings are counted' },
+    exportable: Type.Boolean({ description: 'always false: no key leaves the device' }),
     legacy: Type.Optional(
       Type.Object(
         { bits: Type.Integer({ minimum: 1024, maximum: 4096 }), ...legacyForm },
@@ -46,6 +60,26 @@ export const KeyInfo = Type.Object(
   closed,
 )
 export type KeyInfo = Static<typeof KeyInfo>
+
+const Version = Type.Integer({ minimum: 1, maximum: 0x7fff_ffff })
+const AllUnlessTold = Type.Optional({ ...Version, description: 'all of the key unless told' })
+
+export const MinimumBody = Type.Object({ version: Version }, closed)
+export type MinimumBody = Static<typeof MinimumBody>
+
+export const RetireBody = Type.Object(
+  {
+    version: AllUnlessTold,
+    days: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: MAX_RETIRE_DAYS, description: `${RETIRE_DAYS} unless told` }),
+    ),
+  },
+  closed,
+)
+export type RetireBody = Static<typeof RetireBody>
+
+export const UndeleteBody = Type.Object({ version: AllUnlessTold }, closed)
+export type UndeleteBody = Static<typeof UndeleteBody>
 
 export const CreateKeyBody = Type.Object({ name: Name, suite: literals(SUITES) }, closed)
 export type CreateKeyBody = Static<typeof CreateKeyBody>
