@@ -56,6 +56,16 @@ const FORBIDDEN: [folder: string, modules: RegExp, why: string][] = [
     'the key process has no network, no serial port, and forks nothing',
   ],
   ['appliance/gate/', /^(systeminformation|node:(child_process|worker_threads))\b/, 'only health may fork'],
+  [
+    'appliance/',
+    /^(libphonenumber-js|card-validator|ibantools|localized-address-format)\b/,
+    'what reads records is for the shop, not for the device',
+  ],
+  [
+    'host-agent/shop/records/',
+    /^(host-agent\/(?!seal\/|shop\/records\/)|node:(fs|net|http|https|http2|tls|process|child_process|worker_threads|dgram|os)\b)/,
+    'record types know values, neither files nor devices',
+  ],
 ]
 
 /** @returns what is wrong with an import, or `null` */

@@ -17,6 +17,9 @@ t.test('When a folder imports against an arrow, then it is found', async t => {
     ['host-agent/client/tls.ts', "import { x } from '../cli/main.ts'"],
     ['host-agent/cli/main.ts', "import { Keeper } from '../../appliance/keeper/keeper.ts'"],
     ['host-agent/seal/seal.ts', "import { x } from '../client/tls.ts'"],
+    ['host-agent/shop/records/record.ts', "import { x } from '../../client/tls.ts'"],
+    ['host-agent/shop/records/types.ts', "import { readFileSync } from 'node:fs'"],
+    ['appliance/gate/app.ts', "import { parse } from 'libphonenumber-js/max'"],
     ['protocol/cbor.ts', "import {\n  readFile,\n  writeFile,\n} from 'node:fs/promises'"],
   ]
   for (const [from, text] of cases) t.equal(faults(from, text).length, 1, `${from}: ${text.split('\n')[0]}`)

@@ -39,7 +39,7 @@ export function blindIndex(key: Uint8Array, field: string, bits: number = DEFAUL
     throw new KeyError(`an index key has ${INDEX_KEY_LENGTH} bytes`)
   if (!isName(field)) throw new ContextError('the field must be 1 to 32 of a-z, 0-9, dot and hyphen')
   if (isForbiddenField(field)) throw new ForbiddenFieldError(field)
-  if (!Number.isInteger(bits / 8) || bits < 8 || bits > MOST_BITS)
+  if (!Number.isInteger(bits) || bits % 8 !== 0 || bits < 8 || bits > MOST_BITS)
     throw new RecordTypeError('an index cannot have so many bits', `a multiple of 8, from 8 to ${MOST_BITS}`)
   const derived = new Uint8Array(hkdfSync('sha256', key, '', `${LABEL}${field}`, 32))
   const fieldKey = createSecretKey(derived)

@@ -145,7 +145,10 @@ function checkParts(inputs: { [name: string]: Input }, at: string): void {
   const meanings = new Map<string, string>()
   const claim = (part: string, meaning: string) => {
     if ((meanings.get(part) ?? meaning) !== meaning)
-      throw new RecordTypeError(`${at}: two inputs make the part "${part}"`, 'give one of them another name')
+      throw new RecordTypeError(
+        `${at}: two inputs make the part "${part.slice(part.indexOf('/') + 1)}"`,
+        'give one of them another name',
+      )
     meanings.set(part, meaning)
   }
   for (const [name, { keep, into, tells = {} }] of Object.entries(inputs)) {
