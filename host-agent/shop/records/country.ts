@@ -38,22 +38,23 @@ const ALIASES: { [name: string]: string } = {
 }
 
 /**
- * A country by its two letters, its three digits, or its name in one of twelve languages. Written as the two letters.
+ * A country by its two letters, or its name in one of twelve languages. Written as the two letters. Letters of countries that are no
+ * more (`AN`, `CS`, `SU`) are refused: several took their place.
  */
 export function readCountry(text: string): Reading | Fault {
   const hint = 'write the two letters of ISO 3166-1, such as DE'
   if (text.length > LONGEST) return { fault: 'too long for a country', hint }
   const written = plain(text)
-  const code = /^(?:[a-z]{2}|\d{3})$/i.test(written) ? codeOf(written) : undefined
-  const found = code ?? codesByName().get(folded(written))
+  const code = written.toUpperCase()
+  const found = isCode(code) ? code : codesByName().get(folded(written))
   return found === undefined ? { fault: 'there is no such country', hint } : { text: found, tells: {} }
 }
 
-/** @returns the two letters that stand for it today (`UK` and `826` are `GB`), or `undefined` */
-function codeOf(written: string): string | undefined {
-  const { region } = new Intl.Locale(`und-${written}`)
-  if (region === undefined || region.length !== 2 || NOT_COUNTRIES.has(region)) return undefined
-  return namesIn('en').of(region) === undefined ? undefined : region
+/** True for two capitals that stand for a country today. */
+function isCode(text: string): boolean {
+  if (!/^[A-Z]{2}$/.test(text) || NOT_COUNTRIES.has(text)) return false
+  // ICU knows those of old too, and puts another in their place.
+  return new Intl.Locale(`und-${text}`).region === text && namesIn('en').of(text) !== undefined
 }
 
 let known: ReadonlyMap<string, string> | undefined
@@ -62,7 +63,7 @@ let known: ReadonlyMap<string, string> | undefined
 function codesByName(): ReadonlyMap<string, string> {
   if (known) return known
   const letters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ']
-  const codes = letters.flatMap(a => letters.map(b => a + b)).filter(code => codeOf(code) === code)
+  const codes = letters.flatMap(a => letters.map(b => a + b)).filter(isCode)
   const names = new Map<string, string>()
   const ambiguous = new Set<string>()
   for (const language of LANGUAGES) {

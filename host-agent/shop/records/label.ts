@@ -5,71 +5,81 @@ import { NUMBER_FIRST } from './street.ts'
 
 /** Countries that write the number after a comma. */
 const NUMBER_AFTER_COMMA = new Set(['BR', 'IT'])
-/** Scripts in which the layouts that go from the largest to the smallest are written. */
+/** Scripts in which layouts go from the largest to the smallest. */
 const EAST_ASIAN = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u
 
+type ScriptType = 'local' | 'latin'
+
 export interface LabelOptions {
-  /** Where it is posted: for an address in the same country, the country's name is left out. */
+  /** Where it is posted, two letters: for an address in the same country, the country's name is left out. */
   readonly from?: string
 }
 
 /**
- * The lines of a label.
+ * The lines of a label. A region, postal or sorting code is left out where the country's layout has no place for one, as a German
+ * region; everything else is on it, with or without a place.
  *
- * @param address - an address as `join` gives it. Everything in it is on the label, also where the country's layout has no place for it
+ * @param address - an address as `join` gives it
  */
 export function labelLines(
   address: { readonly [input: string]: string },
   { from }: LabelOptions = {},
 ): string[] {
-  const { country = '', 'postal-code': postalCode, 'sorting-code': sortingCode, name, organization } = address
-  const { locality, district, region } = address
-  const street = withNumber(address, country)
+  const { country = '', locality = '', district = '' } = address
   const script = EAST_ASIAN.test(Object.values(address).join('')) ? 'local' : 'latin'
+  const parts = { locality, dependentLocality: district }
   const given: Address = {
+    ...parts,
     postalCountry: country,
-    ...(region ? { administrativeArea: region } : {}),
-    ...(locality ? { locality } : {}),
-    ...(district ? { dependentLocality: district } : {}),
-    ...(postalCode ? { postalCode } : {}),
-    ...(sortingCode ? { sortingCode } : {}),
-    ...(organization ? { organization } : {}),
-    ...(name ? { name } : {}),
-    addressLines: street,
+    administrativeArea: address.region ?? '',
+    postalCode: address['postal-code'] ?? '',
+    sortingCode: address['sorting-code'] ?? '',
+    organization: address.organization ?? '',
+    name: address.name ?? '',
+    addressLines: streetLines(address, country),
   }
   const lines = formatAddress(given, script)
-  // The layout of Japan has no place for a locality, and many have none for a district or a region.
-  const missing = [region, locality, district].filter(
-    text => text && !lines.join('\n').includes(text),
-  ) as string[]
-  const completed =
+  const missing = (['locality', 'dependentLocality'] as const)
+    .filter(part => parts[part] !== '' && !hasPlace(part, country, script))
+    .map(part => parts[part])
+    .filter(text => !isWrittenIn(text, country, script))
+  const complete =
     missing.length === 0
       ? lines
-      : formatAddress(
-          {
-            ...given,
-            addressLines:
-              script === 'local' ? [missing.join(''), ...street] : [...street, missing.reverse().join(', ')],
-          },
-          script,
-        )
-  const absent = [name, organization, sortingCode, postalCode].filter(
-    text => text && !completed.join('\n').includes(text),
-  )
-  const all = [...completed, ...(absent as string[])]
-  return country === '' || country === from ? all : [...all, nameOf(country).toUpperCase()]
+      : formatAddress({ ...given, addressLines: withMissing(given, missing, script) }, script)
+  return country === '' || country === from ? complete : [...complete, nameOf(country).toUpperCase()]
 }
 
-function withNumber(
-  { street = '', 'street-number': number }: { readonly [input: string]: string },
-  country: string,
-): string[] {
+/** From the largest to the smallest before the street, or from the smallest to the largest behind it. */
+function withMissing({ addressLines = [] }: Address, missing: string[], script: ScriptType): string[] {
+  return script === 'local'
+    ? [missing.join(''), ...addressLines]
+    : [...addressLines, missing.toReversed().join(', ')]
+}
+
+/** Japan's layout has no place for a locality, and most have none for a district. */
+function hasPlace(
+  part: 'locality' | 'dependentLocality',
+  postalCountry: string,
+  script: ScriptType,
+): boolean {
+  const mark = '\u0001'
+  return formatAddress({ postalCountry, [part]: mark }, script).some(line => line.includes(mark))
+}
+
+/** Singapore's layout, and those of other small countries, have the one locality written into them. */
+function isWrittenIn(text: string, postalCountry: string, script: ScriptType): boolean {
+  const mark = '\u0001'
+  const lines = formatAddress({ postalCountry, postalCode: mark }, script)
+  return lines.some(line => line.replace(mark, '').trim().toLowerCase() === text.trim().toLowerCase())
+}
+
+function streetLines(address: { readonly [input: string]: string }, country: string): string[] {
+  const { street = '', 'street-number': number } = address
   const [first = '', ...others] = street.split(/\r?\n/).map(plain).filter(Boolean)
   if (!number) return [first, ...others]
-  const joined = NUMBER_FIRST.has(country)
-    ? `${number} ${first}`
-    : `${first}${NUMBER_AFTER_COMMA.has(country) ? ',' : ''} ${number}`
-  return [joined, ...others]
+  const comma = NUMBER_AFTER_COMMA.has(country) ? ',' : ''
+  return [NUMBER_FIRST.has(country) ? `${number} ${first}` : `${first}${comma} ${number}`, ...others]
 }
 
 function nameOf(country: string): string {
