@@ -101,7 +101,7 @@ export async function build(options: BuildOptions): Promise<Built> {
   const rootBytes = Buffer.concat([data, hashes.hashes])
   const { image, regions } = cardImage({ fat: fat.bytes, root: rootBytes, provision })
 
-  const name = variantName(variant, VERSION)
+  const name = variantName(variant, VERSION, button)
   const files = [...filesOfFat(boot), ...filesOfTree('initramfs', first), ...filesOfTree('root', root)]
   const used = new Set(files.map(file => file.package))
   const debian = locked.filter(one => used.has(one.name))

@@ -75,7 +75,12 @@ export function parseVariant(mode = 'dongle', model = 'zero2w', kernel = 'stable
   return variant
 }
 
-/** Name of an image's files, without an ending. */
-export function variantName({ mode, model, kernel }: Variant, version: string): string {
-  return `claviger-${version}-${mode}-${model}${kernel === 'stable' ? '' : `-${kernel}`}`
+/** Name of an image's files, without an ending. @param button - number of the GPIO that it is at */
+export function variantName(
+  { mode, model, kernel }: Variant,
+  version: string,
+  button: number | null = null,
+): string {
+  const ofKernel = kernel === 'stable' ? '' : `-${kernel}`
+  return `claviger-${version}-${mode}-${model}${ofKernel}${button === null ? '' : `-gpio${button}`}`
 }

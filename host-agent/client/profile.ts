@@ -33,7 +33,8 @@ export interface Profile extends Credentials {
 
 /** The directory of profiles: `$CLAVIGER_HOME`, else `claviger` in the user's configuration directory. */
 export function profileDirectory(env: NodeJS.ProcessEnv): string {
-  return env.CLAVIGER_HOME ?? join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'claviger')
+  // empty is not set
+  return env.CLAVIGER_HOME || join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'claviger')
 }
 
 /** A file beside the profiles that is none of them, so no enrolment can have its name. */

@@ -41,8 +41,7 @@ export interface AgentDevice {
 /** Where the agent of this user listens; programs and agent derive it alike. */
 export function agentSocket(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
   if (platform === 'win32') return `\\\\.\\pipe\\claviger-agent-${userInfo().username}`
-  if (env.CLAVIGER_HOME === undefined && env.XDG_RUNTIME_DIR)
-    return join(env.XDG_RUNTIME_DIR, 'claviger', 'agent.sock')
+  if (!env.CLAVIGER_HOME && env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, 'claviger', 'agent.sock')
   return join(profileDirectory(env), 'agent.sock')
 }
 

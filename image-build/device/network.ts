@@ -7,10 +7,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type NetworkConfig, parseNetworkConfig } from '../../appliance/network/config.ts'
 import { firewallRules } from '../../appliance/network/firewall.ts'
-import { networkFiles } from './networkd.ts'
-
-/** Of a card that says nothing of it: the Pi's own port, addresses by DHCP. */
-const DEFAULT = { interfaces: [{ name: 'eth0' }] }
+import { DEFAULT_NETWORK, networkFiles } from './networkd.ts'
 
 const { values } = parseArgs({
   options: { provision: { type: 'string' }, network: { type: 'string' }, networkd: { type: 'string' } },
@@ -22,7 +19,7 @@ const text = await readFile(provision, 'utf8').catch((error: NodeJS.ErrnoExcepti
   throw error
 })
 const card: unknown = JSON.parse(text)
-const { network: said = DEFAULT, addresses = {} } = card as { network?: unknown; addresses?: unknown }
+const { network: said = DEFAULT_NETWORK, addresses = {} } = card as { network?: unknown; addresses?: unknown }
 const config: NetworkConfig = parseNetworkConfig(JSON.stringify(said))
 
 await mkdir(network, { recursive: true, mode: 0o755 })

@@ -3,6 +3,9 @@ import { parseAddress, parseSubnet } from '../../appliance/network/addresses.ts'
 import type { NetworkConfig } from '../../appliance/network/config.ts'
 import { FILTER_TABLE, leasedSet } from '../../appliance/network/firewall.ts'
 
+/** Of a card that says nothing of it: the Pi's own port, addresses by DHCP. */
+export const DEFAULT_NETWORK = { interfaces: [{ name: 'eth0' }] }
+
 /**
  * One file for each interface. Tunnels are not set up here.
  *

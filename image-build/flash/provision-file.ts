@@ -2,7 +2,7 @@
 import { parseNetworkConfig } from '../../appliance/network/config.ts'
 import { parseProvision } from '../../appliance/provision.ts'
 import { blank, PROVISION_BYTES } from '../boot/boot-files.ts'
-import { networkFiles } from '../device/networkd.ts'
+import { DEFAULT_NETWORK, networkFiles } from '../device/networkd.ts'
 import { ImageError } from '../errors.ts'
 import type { Mode } from '../model.ts'
 
@@ -13,9 +13,6 @@ export interface NetworkOptions {
   /** Such as `eth0=192.168.1.5/24`. */
   readonly addresses?: readonly string[] | undefined
 }
-
-/** Of a card that says nothing of it, as the device takes it. */
-const DEFAULT_NETWORK = '{"interfaces":[{"name":"eth0"}]}'
 
 /**
  * The bytes that take the place of the blanks, checked as the device will check them.
@@ -53,10 +50,7 @@ function padded(text: string): Buffer {
 
 function checkNetwork({ network, addresses = {} }: Record<string, unknown>): void {
   const hint = 'docs/lan.md says what can stand there'
-  const config = told(
-    () => parseNetworkConfig(network === undefined ? DEFAULT_NETWORK : JSON.stringify(network)),
-    hint,
-  )
+  const config = told(() => parseNetworkConfig(JSON.stringify(network ?? DEFAULT_NETWORK)), hint)
   told(() => networkFiles(config, addresses), hint)
   const wired = config.interfaces.filter(({ kind }) => kind === 'ethernet').map(({ name }) => name)
   const stray = Object.keys(addresses as object).find(name => !wired.includes(name))

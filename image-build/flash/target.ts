@@ -1,9 +1,9 @@
 /** What the name of a card stands for: a block device that may be written to, or a file that is as good as one. */
 import { constants } from 'node:fs'
-import { access, realpath, stat, truncate, writeFile } from 'node:fs/promises'
+import { access, open, realpath, stat, truncate, writeFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { CARD_BYTES } from '../disk/layout.ts'
-import { SECTOR } from '../disk/mbr.ts'
+import { CARD_BYTES, DISK_ID, STATE_NEW, STATE_SECTOR } from '../disk/layout.ts'
+import { readMbr, SECTOR } from '../disk/mbr.ts'
 import { ImageError } from '../errors.ts'
 import { deviceNumber, inspectDisk } from './inspect.ts'
 import { type Allowed, assertCard, listing, showSize } from './refusal.ts'
@@ -37,7 +37,13 @@ export async function findTarget(card: string, image: string, allowed: Allowed):
     const inspection = await inspectDisk(deviceNumber(found.rdev))
     assertCard(inspection, allowed)
     const { name } = inspection.disk
-    return { path, name, isDevice: true, isFresh: false, listing: listing(inspection.disk) }
+    return {
+      path,
+      name,
+      isDevice: true,
+      isFresh: false,
+      listing: [...listing(inspection.disk), ...(await ofDevice(path))],
+    }
   }
   if (!found.isFile())
     throw new ImageError(`${card} is neither a block device nor a file`, {
@@ -54,8 +60,24 @@ export async function findTarget(card: string, image: string, allowed: Allowed):
     name: basename(path),
     isDevice: false,
     isFresh,
-    listing: [`${path}: a file of ${showSize(found.size)}`],
+    listing: [`${path}: a file of ${showSize(found.size)}`, ...(await ofDevice(path))],
   }
+}
+
+/** Says so where a card is that of a device which was started: its keys would be lost. Empty where it cannot be read. */
+async function ofDevice(path: string): Promise<string[]> {
+  try {
+    await using file = await open(path)
+    const bytes = Buffer.alloc((STATE_SECTOR + 1) * SECTOR)
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0)
+    const state = bytes.toString('latin1', STATE_SECTOR * SECTOR, STATE_SECTOR * SECTOR + STATE_NEW.length)
+    if (bytesRead < bytes.length || readMbr(bytes).id !== DISK_ID || state === STATE_NEW) return []
+  } catch {
+    return []
+  }
+  return [
+    '  it is the card of a device that was started. What was sealed with its keys could never be opened again',
+  ]
 }
 
 /** A file is made where none is; a device that is not there is not made a file of. */

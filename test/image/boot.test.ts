@@ -211,4 +211,5 @@ t.test('When an image is asked for that cannot be, then it is refused with what 
     for (const mode of FACTS[model].modes)
       t.same(parseVariant(mode, model), { mode, model, kernel: 'stable' })
   t.equal(variantName(parseVariant('lan', '4', 'backports'), '1.2.3'), 'claviger-1.2.3-lan-4-backports')
+  t.equal(variantName(parseVariant(), '1.2.3', 17), 'claviger-1.2.3-dongle-zero2w-gpio17')
 })

@@ -1,7 +1,16 @@
 /** `image flash` as a program: files as cards, loop devices as disks, and a kill in the middle. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, readSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -92,6 +101,17 @@ t.test(
     t.same(JSON.parse(stdout), JSON.parse(readFileSync(small.provision, 'utf8')))
   },
 )
+
+t.test('When the card was in a started device, then it says what is lost with it', async t => {
+  const path = join(directory, 'keys.card')
+  const said = async () => (await run(small.path, path, ...OURS, '--yes', 'keys.card')).stderr
+  await run(small.path, path, ...OURS)
+  const card = openSync(path, 'r+')
+  writeSync(card, 'claviger-state 1\ndata=made\n', STATE_SECTOR * SECTOR)
+  closeSync(card)
+  t.match(await said(), /card of a device that was started[\s\S]*will be erased/)
+  t.notMatch(await said(), /was started/, 'not of one that was only flashed')
+})
 
 t.test('When a LAN box has a network, then it stands in provision.json', async t => {
   const card = join(directory, 'lan.card')

@@ -90,7 +90,7 @@ async function handOver(card: Card, args: readonly string[], env: NodeJS.Process
 
 /** @throws UsageError where the enrolment would be root's, and the person not find it */
 function assertOwnHome({ env }: Surroundings): void {
-  if (process.getuid?.() !== 0 || !env.SUDO_USER || env.CLAVIGER_HOME !== undefined) return
+  if (process.getuid?.() !== 0 || !env.SUDO_USER || env.CLAVIGER_HOME) return
   throw new UsageError(
     'with sudo, the enrolment of the administrator would be kept by root',
     'without it, make the card yours first: sudo chown "$USER" CARD; or name a directory with CLAVIGER_HOME',
