@@ -44,7 +44,9 @@ export async function guarding(t: Test, house: House): Promise<void> {
   t.test('When somebody is refused again and again, then it has to wait, and nobody else', async t => {
     const send = () => ask(books, requestOf('decrypt'))
     for (let i = 0; i < 5; i++) t.equal((await send()).status, 403)
-    const waits = await send()
+    let waits = await send()
+    // a slow machine may take longer to ask again than the first waits are long; each is twice the one before
+    for (let i = 0; i < 4 && waits.status === 403; i++) waits = await send()
     t.equal(waits.status, 429)
     t.equal(codeOf(waits), 'too-many-tries')
     const { free } = JSON.parse(waits.text)
