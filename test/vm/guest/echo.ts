@@ -14,8 +14,8 @@ import { figure, quantile, times } from './figures.ts'
 
 const MODES = ['floor', 'raw', 'link'] as const
 const ROUNDS = 2
-const WARM_UP = 4 * 1024 * 1024
-const TOTAL = 6 * 1024 * 1024
+const WARM_UP = 2 * 1024 * 1024
+const TOTAL = 4 * 1024 * 1024
 const CHUNK = 65_536
 /**
  * Bytes under way at most, in both modes: what a session of the link may have. The host's kernel drops what comes while it
