@@ -75,6 +75,8 @@ export const ERRORS = {
     status: 0,
     title: 'there is no such type of records, or its declaration cannot be used',
   },
+  'bad-mapping': { status: 0, title: 'the mapping of the database cannot be used' },
+  'database-failed': { status: 0, title: 'the database refused or failed' },
 } as const
 
 /** A stable error code; see {@link ERRORS}. */

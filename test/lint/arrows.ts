@@ -37,7 +37,7 @@ const INSIDE_HOST_AGENT: Record<string, readonly string[]> = {
   client: [],
   seal: [],
   // one command starts the daemon
-  cli: ['client', 'seal', 'agent'],
+  cli: ['client', 'seal', 'agent', 'shop'],
   agent: ['client', 'seal'],
   shop: ['client', 'seal'],
   plugins: ['client', 'seal'],
@@ -61,6 +61,7 @@ const FORBIDDEN: [folder: string, modules: RegExp, why: string][] = [
     /^(libphonenumber-js|card-validator|ibantools|localized-address-format)\b/,
     'what reads records is for the shop, not for the device',
   ],
+  ['appliance/', /^(mysql2|pg)\b/, "databases are the shop's, not the device's"],
   [
     'host-agent/shop/records/',
     /^(host-agent\/(?!seal\/|shop\/records\/)|node:(fs|net|http|https|http2|tls|process|child_process|worker_threads|dgram|os)\b)/,
