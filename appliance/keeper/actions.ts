@@ -42,8 +42,8 @@ const RECORDED: { [M in Method]?: (params: Params<M>) => Detail } = {
   createKey: ({ name, suite }) => ({ key: name, suite }),
   rotateKey: ({ key }) => ({ key }),
   setMinimum: ({ key, version }) => ({ key, version }),
-  retireKey: ({ key, version, days }) => ({ key, version, days }),
-  undeleteKey: ({ key, version }) => ({ key, version }),
+  retireKey: ({ key, version, days }) => ({ key, version: version || 'all', days }),
+  undeleteKey: ({ key, version }) => ({ key, version: version || 'all' }),
   importKey: ({ name, padding, fields }) => ({
     key: name,
     padding,

@@ -19,7 +19,8 @@ const MAX_CANDIDATE = 4096
 
 export const HINTS: Partial<Record<ErrorCode, string>> = {
   'open-failed': 'field and record must be those that the token was sealed for',
-  'bad-token': 'a token begins with clv1. and is copied whole',
+  'bad-token': 'a token begins with clv1. and is copied whole; what an imported key opens needs --key',
+  'key-retired': nextStep('key-retired')!,
   'bad-context': 'a record is at most 255 bytes',
   'unknown-recipient': 'claviger admin recipient list shows to whom values can be forwarded',
   'not-granted': nextStep('not-granted')!,
@@ -34,7 +35,7 @@ export interface Wish {
   /** Of the whole request. */
   purpose: { purpose: string; reason?: string }
   /** Of each item. */
-  manner: Pick<DecryptItem, 'reveal' | 'keep' | 'candidate' | 'recipient'>
+  manner: Pick<DecryptItem, 'reveal' | 'keep' | 'candidate' | 'recipient' | 'key'>
 }
 
 export const WISH_OPTIONS = {
@@ -44,6 +45,7 @@ export const WISH_OPTIONS = {
   keep: { type: 'string' },
   'candidate-fd': { type: 'string' },
   recipient: { type: 'string' },
+  key: { type: 'string' },
 } as const
 
 export const WISH_USAGE = `  --purpose NAME   what it is for, such as ship; written to the device's log
@@ -51,6 +53,7 @@ export const WISH_USAGE = `  --purpose NAME   what it is for, such as ship; writ
   --reveal HOW     full (default), last4, mask, equals, forward
   --keep N         for mask: how many characters at the end stay, 1 to ${MAX_KEEP}
   --recipient NAME for forward: to whom; the answer is a JWE that only they can open
+  --key NAME       the imported key that opens what a shop's own code encrypted, which is no token
 `
 
 /** The options of {@link WISH_OPTIONS}, as they were given. */
@@ -60,6 +63,7 @@ export interface WishOptions {
   reveal?: string | undefined
   keep?: string | undefined
   recipient?: string | undefined
+  key?: string | undefined
 }
 
 /**
@@ -67,7 +71,7 @@ export interface WishOptions {
  * @throws UsageError
  */
 export function readWish(options: WishOptions, candidate: string | undefined): Wish {
-  const { keep, recipient } = options
+  const { keep, recipient, key } = options
   const purpose = readPurpose(options.purpose, options.reason)
   const reveal = REVEALS.find(known => known === (options.reveal ?? 'full'))
   if (!reveal)
@@ -82,6 +86,7 @@ export function readWish(options: WishOptions, candidate: string | undefined): W
   if (reveal === 'forward' && recipient === undefined)
     throw new UsageError('--recipient is missing', 'say to whom the value is forwarded')
   if (recipient !== undefined) assertName(recipient)
+  if (key !== undefined) assertName(key)
   return {
     purpose,
     manner: {
@@ -89,6 +94,7 @@ export function readWish(options: WishOptions, candidate: string | undefined): W
       ...(keep === undefined ? {} : { keep: Number(keep) }),
       ...(candidate === undefined ? {} : { candidate }),
       ...(recipient === undefined ? {} : { recipient }),
+      ...(key === undefined ? {} : { key }),
     },
   }
 }
@@ -127,7 +133,9 @@ export function opener(
   return async tasks => {
     const refusals: (string | null)[] = []
     const items: DecryptItem[] = []
-    for (const { field, record, text } of tasks) {
+    for (const { field, record, text: given } of tasks) {
+      // Base64 of a shop's own code may have line breaks.
+      const text = manner.key === undefined ? given : given.replace(/\s+/g, '')
       const refusal = placeFault(field, record) ?? (isSendable(text) ? null : 'bad-token')
       if (refusal === null) items.push({ ciphertext: text, context: { field, record }, ...manner })
       refusals.push(refusal)

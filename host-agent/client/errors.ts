@@ -85,6 +85,7 @@ const STEPS: { [code in ErrorCode]?: string } = {
   'not-granted': 'ask an administrator; claviger admin grant explain tells why',
   'outside-hours': 'claviger admin grant explain tells which hours the grant is for',
   'touch-missing': 'ask again and press the button of the device within half a minute',
+  'key-retired': 'an administrator can let old versions open again: claviger admin key minimum, or undelete',
   'over-budget': 'the budget has room again later; an administrator can see it with claviger admin health',
   'too-many-tries': 'wait before you try again',
   'audit-unavailable':

@@ -17,6 +17,11 @@ const ACTIONS: Record<string, string> = {
   liftLockdown: 'lifted the lockdown',
   createKey: 'made the key {key}',
   rotateKey: 'rotated the key {key}',
+  importKey: 'imported the key {key}',
+  setMinimum: 'let {key} open from version {version} on',
+  retireKey: 'retired version {version} of {key}',
+  undeleteKey: 'took back retiring version {version} of {key}',
+  purgeKey: 'deleted {version}',
   makeCanary: 'made a canary for {field} under {key}',
   invite: 'invited {name} ({role})',
   enrol: 'enrolled',
@@ -29,6 +34,7 @@ const ACTIONS: Record<string, string> = {
   auditEntries: 'read the log',
   auditArchive: 'archived the log before {before}',
   decrypt: 'asked to open',
+  rewrap: 'asked to seal again',
 }
 
 const VERBS: Record<string, string> = {
@@ -37,6 +43,7 @@ const VERBS: Record<string, string> = {
   mask: 'saw a part of',
   equals: 'compared',
   forward: 'forwarded',
+  rewrap: 'sealed again',
 }
 
 /** Why the device locked down by itself. */

@@ -1,5 +1,5 @@
 /** `claviger admin grant`: who may see what, for which purpose, how much of it, how often and when. */
-import { REVEALS, type Reveal } from '../../../protocol/api/routes.ts'
+import { GRANTED, type Granted } from '../../../protocol/api/routes.ts'
 import type { ExplainBody, GrantBody, GrantInfo } from '../../../protocol/api/schemas.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
 import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
@@ -17,6 +17,7 @@ const OPTIONS = {
   budget: { type: 'string', multiple: true, default: [] as string[] },
   hours: { type: 'string' },
   touch: { type: 'boolean' },
+  target: { type: 'string' },
   agent: { type: 'string' },
 } as const
 
@@ -29,6 +30,7 @@ interface Options extends Choice {
   budget: string[]
   hours?: string | undefined
   touch?: boolean | undefined
+  target?: string | undefined
   agent?: string | undefined
 }
 
@@ -36,14 +38,17 @@ export const command: Command = {
   summary: 'say who may see what, and explain why somebody may not',
   usage: `claviger admin grant list
 claviger admin grant add AGENT --key KEY --field FIELD… --purpose PURPOSE… --reveal REVEAL…
-                               [--budget PER=N]… [--hours HOURS] [--touch]
+                               [--budget PER=N]… [--hours HOURS] [--touch] [--target KEY]
 claviger admin grant remove ID
 claviger admin grant explain --agent AGENT --key KEY --field FIELD --purpose PURPOSE [--reveal REVEAL]
+                               [--target KEY]
 
   --field    a field such as card.number, all below one such as 'address.*', or '*'
   --purpose  what it is for, such as ship
   --reveal   how much of the value: full, last4, mask, equals (only whether it is a given value),
-             forward (encrypted to a recipient); explain takes full unless told otherwise
+             forward (encrypted to a recipient), or rewrap: seal it again and show nothing;
+             explain takes full unless told otherwise
+  --target   for rewrap: the key to seal under; the same one unless told otherwise
   --budget   minute, hour, day or month = a number of records, or of ops (single openings);
              with ! at its end, going over it locks the device down: day=200, hour=40records!, minute=10ops
   --hours    days, times and time zone: 'mon-fri 08:00-18:00 Europe/Berlin'
@@ -70,7 +75,7 @@ Nothing is allowed that no grant allows. --field, --purpose, --reveal and --budg
 }
 
 function readGrant(agent: string, options: Options): GrantBody {
-  const { key, field, purpose, reveal, budget, hours, touch } = options
+  const { key, field, purpose, reveal, budget, hours, touch, target } = options
   if (options.agent !== undefined) throw new UsageError('--agent is for explain; add takes the name alone')
   return {
     agent,
@@ -83,6 +88,7 @@ function readGrant(agent: string, options: Options): GrantBody {
     budgets: budget.map(parseBudget),
     hours: hours === undefined ? null : parseHours(hours),
     ...(touch ? { presence: 'touch' as const } : {}),
+    ...readTarget(target, reveal),
   }
 }
 
@@ -102,14 +108,25 @@ async function list(options: Options, surroundings: Surroundings): Promise<numbe
   return 0
 }
 
-function rowOf({ id, agent, key, fields, purposes, reveal, budgets, hours, presence }: GrantInfo): string[] {
+function rowOf({
+  id,
+  agent,
+  key,
+  fields,
+  purposes,
+  reveal,
+  budgets,
+  hours,
+  presence,
+  target,
+}: GrantInfo): string[] {
   return [
     id,
     agent,
     key,
     fields.join(' '),
     purposes.join(' '),
-    reveal.join(' '),
+    reveal.map(how => (how === 'rewrap' ? `rewrap to ${target ?? key}` : how)).join(' '),
     budgets.map(formatBudget).join(' ') || 'none',
     hours ? formatHours(hours) : 'always',
     presence === 'touch' ? 'yes' : 'no',
@@ -122,11 +139,13 @@ async function add(body: GrantBody, options: Options, surroundings: Surroundings
   const grant = await withAppliance(profile, surroundings, appliance => appliance.addGrant(body))
   if (options.json) terminal.printJson({ grant })
   else {
-    const { id, agent, reveal, fields, key, purposes, presence } = grant
+    const { id, agent, reveal, fields, key, purposes, presence, target } = grant
+    const sealsOnly = reveal.every(how => how === 'rewrap')
+    const may = sealsOnly ? `may seal again, under ${target ?? key},` : 'may see'
     const what = `${fields.join(', ')} under ${key} for ${purposes.join(', ')} (${reveal.join(', ')})`
     const once = presence === 'touch' ? ', once the button of the device was pressed' : ''
-    terminal.print(`${id}: ${agent} may see ${what}${once}`)
-    if (body.budgets.length === 0)
+    terminal.print(`${id}: ${agent} ${may} ${what}${once}`)
+    if (body.budgets.length === 0 && !sealsOnly)
       terminal.hint('without a --budget, whoever breaks into that machine can open every record')
   }
   return 0
@@ -149,6 +168,7 @@ async function explain(options: Options, surroundings: Surroundings): Promise<nu
     field: one('--field', options.field, 'name the field, as in --field card.number'),
     purpose: readPurpose(one('--purpose', options.purpose, 'say what for, as in --purpose ship')),
     reveal: readReveal(options.reveal.length === 0 ? 'full' : one('--reveal', options.reveal, '')),
+    ...readTarget(options.target, options.reveal),
   }
   if (!isName(body.field))
     throw new UsageError(`${body.field} is not a field`, 'one that a value was sealed for, as in card.number')
@@ -200,8 +220,15 @@ function readPurpose(purpose: string): string {
   throw new UsageError(`${purpose} is not a purpose`, 'lower-case letters, digits, dots and hyphens')
 }
 
-function readReveal(text: string): Reveal {
-  const reveal = REVEALS.find(known => known === text)
-  if (!reveal) throw new UsageError(`there is no reveal ${text}`, `it is one of ${REVEALS.join(', ')}`)
+function readTarget(target: string | undefined, reveal: readonly string[]): { target?: string } {
+  if (target === undefined) return {}
+  if (!reveal.includes('rewrap')) throw new UsageError('--target is for --reveal rewrap')
+  assertName(target)
+  return { target }
+}
+
+function readReveal(text: string): Granted {
+  const reveal = GRANTED.find(known => known === text)
+  if (!reveal) throw new UsageError(`there is no reveal ${text}`, `it is one of ${GRANTED.join(', ')}`)
   return reveal
 }

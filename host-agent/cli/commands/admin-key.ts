@@ -1,35 +1,87 @@
-/** `claviger admin key`: make, list, show and rotate keys, and make canaries. Only public halves are ever shown. */
-import { randomInt } from 'node:crypto'
-import { type CreateKeyBody, SUITES } from '../../../protocol/api/schemas.ts'
+/** `claviger admin key`: make, list, show, rotate, import and retire keys, and make canaries. Only public halves are shown. */
+import { MAX_RETIRE_DAYS, RETIRE_DAYS } from '../../../protocol/api/routes.ts'
+import { type CreateKeyBody, type KeyInfo, SUITES } from '../../../protocol/api/schemas.ts'
 import type { Appliance } from '../../client/appliance.ts'
-import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
-import { decoyCard } from '../decoy.ts'
-import { checkField, placeFault } from '../rows/mapping.ts'
-import { type Choice, chooseProfile, withAppliance } from '../session.ts'
-import { utcDay } from '../time.ts'
+import { assertName, COMMON, type Command, readArguments, UsageError } from '../command.ts'
+import { canary } from '../keys/canary.ts'
+import { importKey } from '../keys/import.ts'
+import { showKeys } from '../keys/table.ts'
+import { chooseProfile, withAppliance } from '../session.ts'
 
-const VERBS = {
-  list: async (appliance: Appliance) => (await appliance.listKeys()).keys,
-  create: async (appliance: Appliance, name: string, suite: CreateKeyBody['suite']) => [
-    await appliance.createKey(name, suite),
-  ],
-  show: async (appliance: Appliance, name: string) => [await appliance.showKey(name)],
-  rotate: async (appliance: Appliance, name: string) => [await appliance.rotateKey(name)],
+const OPTIONS = {
+  ...COMMON,
+  suite: { type: 'string' },
+  public: { type: 'boolean' },
+  version: { type: 'string' },
+  days: { type: 'string' },
+  file: { type: 'string' },
+  payload: { type: 'string' },
+  separator: { type: 'string' },
+  padding: { type: 'string' },
+  label: { type: 'string' },
+  'passphrase-fd': { type: 'string' },
+  field: { type: 'string' },
+  record: { type: 'string' },
+  value: { type: 'string' },
+} as const
+
+/** What a verb may be given besides {@link COMMON}. */
+const OPTIONS_OF: Record<string, readonly (keyof typeof OPTIONS)[]> = {
+  list: ['public'],
+  show: ['public'],
+  create: ['suite', 'public'],
+  rotate: ['public'],
+  minimum: ['version'],
+  retire: ['version', 'days'],
+  undelete: ['version'],
+  import: ['file', 'payload', 'separator', 'padding', 'label', 'passphrase-fd'],
+  canary: ['field', 'record', 'value'],
 }
 
-/** Longest decoy, in characters. */
-const MAX_DECOY = 4096
+/** What the others were read to. */
+interface Wanted {
+  suite: CreateKeyBody['suite']
+  version: number | undefined
+  days: number | undefined
+}
+
+const VERBS: Record<string, (appliance: Appliance, name: string, wanted: Wanted) => Promise<KeyInfo[]>> = {
+  list: async appliance => (await appliance.listKeys()).keys,
+  show: async (appliance, name) => [await appliance.showKey(name)],
+  create: async (appliance, name, { suite }) => [await appliance.createKey(name, suite)],
+  rotate: async (appliance, name) => [await appliance.rotateKey(name)],
+  minimum: async (appliance, name, { version }) => [await appliance.setMinimum(name, version!)],
+  retire: async (appliance, name, { version, days }) => [
+    await appliance.retireKey(name, { ...(version ? { version } : {}), ...(days ? { days } : {}) }),
+  ],
+  undelete: async (appliance, name, { version }) => [
+    await appliance.undeleteKey(name, version ? { version } : {}),
+  ],
+}
+const READING = ['list', 'show']
 
 export const command: Command = {
-  summary: 'make, list, show and rotate keys; make canaries',
+  summary: 'make, list, show, rotate, import and retire keys; make canaries',
   usage: `claviger admin key list
 claviger admin key create NAME [--suite x|p|q]
 claviger admin key show NAME
 claviger admin key rotate NAME
+claviger admin key minimum NAME --version N
+claviger admin key retire NAME [--version N] [--days N]
+claviger admin key undelete NAME [--version N]
+claviger admin key import NAME --file FILE --payload FIELDS [--separator CHARACTER]
+                          [--padding pkcs1|oaep|oaep-sha256] [--label TEXT] [--passphrase-fd N]
 claviger admin key canary NAME --field FIELD --record RECORD [--value TEXT]
 
-  --suite   x: X25519 (default), p: P-256, q: ML-KEM-768 with X25519, against quantum computers
-  --public  print only the current public key, for the shop's server
+  --suite      x: X25519 (default), p: P-256, q: ML-KEM-768 with X25519, against quantum computers
+  --public     print only the current public key, for the shop's server
+  --version N  for minimum, the lowest version that still opens; else one version instead of all
+  --days N     retired keys open nothing, and are deleted after so many days, 1 to ${MAX_RETIRE_DAYS}; ${RETIRE_DAYS} unless told
+  --file       an RSA private key in PEM, 1024 to 4096 bits, that a shop encrypted with before
+  --payload    what it encrypted: the parts in their order, such as --payload=-,card.number,-,card.expiry;
+               - is dropped, as a card verification code must be
+  --separator  between the parts: tab (default), newline, space or another character
+  --padding    pkcs1: what PHP's openssl_public_encrypt does unless told (default); oaep: its other padding
   --as NAME, --at ADDRESS, --json
 
 A canary is a token that nobody has a reason to open: put it into a row of the database. Opening it locks
@@ -37,90 +89,57 @@ the device down. Its value is a decoy: for card.number a made-up card number, fo
 `,
 
   async run(args, surroundings) {
-    const { options, positionals } = readArguments(
-      args,
-      {
-        ...COMMON,
-        suite: { type: 'string', default: 'x' },
-        public: { type: 'boolean' },
-        field: { type: 'string' },
-        record: { type: 'string' },
-        value: { type: 'string' },
-      },
-      ['list, create, show, rotate or canary', 'NAME?'],
-    )
+    const { options, positionals } = readArguments(args, OPTIONS, [
+      'list, create, show, rotate, minimum, retire, undelete, import or canary',
+      'NAME?',
+    ])
     const [verb, name] = positionals as [verb: string, name?: string]
-    if (verb !== 'canary' && !Object.hasOwn(VERBS, verb))
-      throw new UsageError(`there is no admin key ${verb}`)
+    if (!Object.hasOwn(OPTIONS_OF, verb)) throw new UsageError(`there is no admin key ${verb}`)
     if ((verb === 'list') !== (name === undefined))
       throw new UsageError(verb === 'list' ? 'list takes no name' : 'NAME is missing')
     if (name !== undefined) assertName(name)
+    refuseStrays(verb, options)
     if (verb === 'canary') return canary(name!, options, surroundings)
-    const stray = (['field', 'record', 'value'] as const).find(option => options[option] !== undefined)
-    if (stray) throw new UsageError(`--${stray} is for admin key canary`)
-    const suite = SUITES.find(letter => letter === options.suite)
+    if (verb === 'import') return importKey(name!, options, surroundings)
+    const suite = SUITES.find(letter => letter === (options.suite ?? 'x'))
     if (!suite) throw new UsageError(`there is no suite ${options.suite}`, 'the suites are x, p and q')
+    const version = readNumber('--version', options.version, 0x7fff_ffff)
+    const days = readNumber('--days', options.days, MAX_RETIRE_DAYS)
+    if (verb === 'minimum' && version === undefined)
+      throw new UsageError('--version is missing', 'say which is the lowest version that still opens')
     const { terminal } = surroundings
     const profile = await chooseProfile(
       options,
       surroundings,
-      verb === 'create' || verb === 'rotate' ? ['administrator'] : undefined,
+      READING.includes(verb) ? undefined : ['administrator'],
     )
     const keys = await withAppliance(profile, surroundings, appliance =>
-      VERBS[verb as keyof typeof VERBS](appliance, name ?? '', suite),
+      VERBS[verb]!(appliance, name ?? '', { suite, version, days }),
     )
     if (options.json) terminal.printJson({ keys })
     else if (options.public) for (const { versions } of keys) terminal.print(versions.at(-1)!.publicKey)
     else if (keys.length === 0) terminal.say('there are no keys yet')
-    else
-      terminal.table(
-        ['key', 'version', 'made', 'public key'],
-        keys.flatMap(key =>
-          key.versions.map(({ version, created, publicKey }) => [
-            key.name,
-            String(version),
-            utcDay(created),
-            publicKey,
-          ]),
-        ),
-      )
+    else showKeys(terminal, keys)
+    if (verb === 'retire' && !options.json)
+      terminal.hint(`claviger admin key undelete ${name} takes it back until then`)
     return 0
   },
 }
 
-interface CanaryOptions extends Choice {
-  field?: string | undefined
-  record?: string | undefined
-  value?: string | undefined
-  json?: boolean | undefined
-}
-
-async function canary(key: string, options: CanaryOptions, surroundings: Surroundings): Promise<number> {
-  const { field, record } = options
-  if (field === undefined)
-    throw new UsageError('--field is missing', 'name the column it goes into, as in --field card.number')
-  checkField(field)
-  if (record === undefined)
-    throw new UsageError('--record is missing', 'name the row it goes into, as in --record customers/1042')
-  if (placeFault(field, record)) throw new UsageError('--record takes at most 255 bytes')
-  const value = options.value ?? decoyOf(field)
-  if (value.length === 0 || value.length > MAX_DECOY)
-    throw new UsageError(`--value takes 1 to ${MAX_DECOY} characters`)
-  const { terminal } = surroundings
-  const profile = await chooseProfile(options, surroundings, ['administrator'])
-  const { token } = await withAppliance(profile, surroundings, appliance =>
-    appliance.makeCanary(key, { field, record, value }),
-  )
-  if (options.json) terminal.printJson({ token, field, record, value })
-  else {
-    terminal.print(token)
-    terminal.say(`opening it locks the device down; its decoy is ${terminal.tame(value)}`)
-    terminal.hint(`put it into the column ${field} of the row ${record}, a customer who does not exist`)
+/** @throws UsageError for an option of another verb */
+function refuseStrays(verb: string, options: Record<string, unknown>): void {
+  for (const option of Object.keys(OPTIONS)) {
+    if (Object.hasOwn(COMMON, option) || options[option] === undefined) continue
+    const owners = Object.keys(OPTIONS_OF).filter(other =>
+      (OPTIONS_OF[other] as readonly string[]).includes(option),
+    )
+    if (!owners.includes(verb)) throw new UsageError(`--${option} is for admin key ${owners.join(' or ')}`)
   }
-  return 0
 }
 
-function decoyOf(field: string): string {
-  if (field === 'card.number' || field.startsWith('card.number.')) return decoyCard(() => randomInt(10))
-  throw new UsageError(`there is no made-up value for ${field}`, 'give a decoy that looks real with --value')
+function readNumber(option: string, text: string | undefined, max: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : 0
+  if (value < 1 || value > max) throw new UsageError(`${option} takes a number from 1 to ${max}`)
+  return value
 }

@@ -52,6 +52,8 @@ function reasonOf(outcome: string, grant: GrantInfo | undefined): string {
       return named('no: is for other purposes', grant?.purposes)
     case 'reveal':
       return named('no: gives the value in other ways', grant?.reveal)
+    case 'target':
+      return named('no: seals again under another key', grant && [grant.target ?? grant.key])
     case 'hours':
       return named('no: is for other hours', grant?.hours ? [formatHours(grant.hours)] : undefined)
     case 'budget':
