@@ -1,8 +1,9 @@
 /** The feed of snapshots from health to gate: framed CBOR on a UNIX socket, newest first at connect, then each new one. */
 import { chmod, rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { TIERS } from '../../protocol/api/routes.ts'
 import { frame, readMessages, SOCKET_MODE } from '../ipc/frame.ts'
-import { boolean, integer, map, nullable, number, type Of, text } from '../ipc/shape.ts'
+import { boolean, integer, map, nullable, number, type Of, text, word } from '../ipc/shape.ts'
 
 /** A snapshot as it travels. The gate checks it: health is not trusted with anything but numbers. */
 export const Snapshot = map({
@@ -11,6 +12,7 @@ export const Snapshot = map({
   /** Seconds. */
   uptime: integer(),
   model: nullable(text(128)),
+  tier: word(...TIERS),
   /** Degrees Celsius; percent of all cores; undervoltage. */
   cpu: map({ temperature: nullable(number), load: number, throttled: nullable(boolean) }),
   /** Bytes. */

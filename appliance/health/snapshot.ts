@@ -7,19 +7,21 @@ import { uptime } from 'node:os'
 import { join } from 'node:path'
 import si from 'systeminformation'
 import type { Snapshot } from './feed.ts'
+import { readTier } from './tier.ts'
 
 /**
  * @param disk - a path on the file system to report (the data partition)
  * @param clock - milliseconds since 1970
  */
 export async function takeSnapshot(disk: string, clock: () => number): Promise<Snapshot> {
-  const [temperature, load, memory, disks, model, throttled] = await Promise.all([
+  const [temperature, load, memory, disks, model, throttled, tier] = await Promise.all([
     si.cpuTemperature(),
     si.currentLoad(),
     si.mem(),
     si.fsSize(),
     readModel(),
     readThrottled(),
+    readTier(),
   ])
   const holding = disks
     .filter(({ mount }) => disk === mount || disk.startsWith(mount.endsWith('/') ? mount : `${mount}/`))
@@ -28,6 +30,7 @@ export async function takeSnapshot(disk: string, clock: () => number): Promise<S
     time: Math.floor(clock() / 1000),
     uptime: Math.floor(uptime()),
     model,
+    tier,
     cpu: {
       temperature: finite(temperature.main),
       load: Math.round(load.currentLoad * 10) / 10,

@@ -333,6 +333,10 @@ export const PRESENCES = ['touch'] as const
 /** Windows of a budget; a month is 30 days. */
 export const WINDOWS = ['minute', 'hour', 'day', 'month'] as const
 
+/** What checks the system that a device runs: nothing, or the hash tree of an image's root. docs/image.md, "Security tiers". */
+export const TIERS = ['none', 'verified-root'] as const
+export type Tier = (typeof TIERS)[number]
+
 /** What an alarm can be about. */
 export const ALARMS = [
   'lockdown',

@@ -69,6 +69,7 @@ export const HEALTH = {
   time: 1,
   uptime: 2,
   model: null,
+  tier: 'none' as const,
   cpu: { temperature: null, load: 0.5, throttled: null },
   memory: { total: 4, available: 2 },
   disk: { total: 4, available: 2 },

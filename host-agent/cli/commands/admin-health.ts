@@ -16,6 +16,12 @@ const ALARM_NAMES: Record<string, string> = {
   temperature: 'too hot',
 }
 
+/** What the device says checks its system. docs/image.md, "Security tiers". */
+const TIER_NAMES: Record<Health['tier'], string> = {
+  none: 'not an image of ours: whoever can write to its disk can change it',
+  'verified-root': 'root checked as it is read; nothing checks what starts it',
+}
+
 export const command: Command = {
   summary: 'how the device is: sensors, budgets, log and alarms',
   usage: 'claviger admin health [--as NAME] [--at ADDRESS] [--json]\n',
@@ -61,7 +67,7 @@ function show(health: Health, terminal: Terminal): void {
   }
 }
 
-function deviceRows({ model, uptime, cpu, memory, disk, link, time }: Health): string[][] {
+function deviceRows({ model, tier, uptime, cpu, memory, disk, link, time }: Health): string[][] {
   const { temperature, load, throttled } = cpu
   const clock = `${localTime(time)} on its clock`
   return [
@@ -74,6 +80,7 @@ function deviceRows({ model, uptime, cpu, memory, disk, link, time }: Health): s
         ...(throttled ? ['slowed down: too hot, or too little power'] : []),
       ].join(', '),
     ],
+    ['system', TIER_NAMES[tier]],
     ['memory', `${bytes(memory.available)} of ${bytes(memory.total)} free`],
     ['disk', `${bytes(disk.available)} of ${bytes(disk.total)} free`],
     ...(link === null ? [] : [['serial link', countsOf(link) || 'no disturbance']]),

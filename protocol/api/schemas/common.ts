@@ -2,8 +2,8 @@
 import Type from 'typebox'
 
 export const closed = { additionalProperties: false }
-export const literals = <const T extends readonly string[]>(values: T) =>
-  Type.Unsafe<T[number]>({ type: 'string', enum: [...values] })
+export const literals = <const T extends readonly string[]>(values: T, description?: string) =>
+  Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...(description ? { description } : {}) })
 
 /** Names of namespaces, keys, agents and purposes. */
 export const NAME_PATTERN = '^[a-z0-9][a-z0-9.-]{0,31}$'

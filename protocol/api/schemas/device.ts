@@ -1,7 +1,7 @@
 /** Schemas of the routes about the device itself: problems, status, health, unlocking. */
 import Type, { type Static } from 'typebox'
 import { ERRORS, type ErrorCode } from '../errors.ts'
-import { ALARMS, STATES, WINDOWS } from '../routes.ts'
+import { ALARMS, STATES, TIERS, WINDOWS } from '../routes.ts'
 import { Base64url, Count, closed, literals, Name, Secret, Time } from './common.ts'
 
 export const Problem = Type.Object(
@@ -38,6 +38,10 @@ export const Health = Type.Object(
     time: Time,
     uptime: Type.Number({ description: 'seconds' }),
     model: Type.Union([Type.String(), Type.Null()]),
+    tier: literals(
+      TIERS,
+      'what checks the system that runs: nothing, or a root of an image that is checked as it is read; in no tier is the start checked',
+    ),
     cpu: Type.Object(
       {
         temperature: Type.Union([Type.Number(), Type.Null()], { description: 'degrees Celsius' }),

@@ -45,6 +45,8 @@ await t.test('a LAN box', async t => {
         open.map(word => (word === 'cust_cards/42' ? 'cust_cards/43' : word)),
       )
       t.equal(other.status, 1, 'and not at another place')
+      const { tier } = JSON.parse(await device.expect(['admin', 'health', '--json']))
+      t.equal(tier, 'verified-root')
     },
   )
 
