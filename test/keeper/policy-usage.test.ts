@@ -324,3 +324,20 @@ t.test('When the log is replayed, then every budget stands as it did', async t =
     { numRuns: 400 },
   )
 })
+
+t.test(
+  'When an imported key opened, then each opening counts as a record of its own, whatever its caller said',
+  async t => {
+    const grants = [grantOf('a', [limit('day', 3)])]
+    const usage = new Usage()
+    usage.watch(grants)
+    const visit = replayer(usage, new BudgetTime())
+    const item = { key: 'old@legacy', field: 'card.number', reveal: 'full', records: ['1', '1'] }
+    const entry = { time: 0, boot: 'a', up: 0, agent: 'a', purpose: 'ship' }
+    visit({ ...entry, action: 'decrypt', items: [item] })
+    t.equal(usage.left('a', 'ship', limit('day', 3), 0).records, 1)
+    visit({ ...entry, action: 'rewrap', items: [{ ...item, reveal: 'rewrap', records: ['1'] }] })
+    t.equal(usage.left('a', 'ship', limit('day', 3), 0).records, 0, 'rewrapping counts, too')
+    t.not(usage.room('a', 'ship', limit('day', 3), 'old', '', 0), null)
+  },
+)

@@ -103,6 +103,41 @@ const EXAMPLES: Example[] = [
     result: refused('not-granted'),
   },
   {
+    when: 'all may be seen, but not sealed again',
+    grants: [grant()],
+    ask: { reveal: 'rewrap' },
+    result: refused('not-granted'),
+  },
+  {
+    when: 'it may be sealed again under the same key',
+    grants: [grant({ reveal: ['rewrap'] })],
+    ask: { reveal: 'rewrap' },
+    result: { grant: 'g1' },
+  },
+  {
+    when: 'it may be sealed again, and is to be shown',
+    grants: [grant({ reveal: ['rewrap'] })],
+    result: refused('not-granted'),
+  },
+  {
+    when: 'it may be sealed again under this key',
+    grants: [grant({ reveal: ['rewrap'], target: 'cards' })],
+    ask: { reveal: 'rewrap', target: 'cards' },
+    result: { grant: 'g1' },
+  },
+  {
+    when: 'it may be sealed again under another key',
+    grants: [grant({ reveal: ['rewrap'], target: 'cards' })],
+    ask: { reveal: 'rewrap' },
+    result: refused('not-granted'),
+  },
+  {
+    when: 'it is to be sealed again under another key',
+    grants: [grant({ reveal: ['rewrap'] })],
+    ask: { reveal: 'rewrap', target: 'cards' },
+    result: refused('not-granted'),
+  },
+  {
     when: 'the class only begins alike',
     grants: [grant()],
     ask: { field: 'addressee' },

@@ -28,10 +28,12 @@ t.test('When keys are imported, then they are in the secure heap, and gone once 
   t.equal(figures.total, 65_536)
   t.equal(figures.start, 0)
   t.ok(idle > 0 && idle <= 512, `the random generator alone takes ${idle} bytes`)
-  for (const name of ['authority', 'x', 'p', 'q']) {
+  for (const name of ['authority', 'x', 'p', 'q', 'rsa']) {
     t.ok(figures[name] > idle, `${name}: ${figures[name]} bytes are in use`)
     t.equal(figures[`${name} forgotten`], idle, `${name} is gone after collection`)
   }
+  t.comment(`an imported key of 4,096 bits takes ${figures.rsa - figures.authority} bytes`)
+  t.ok(figures.rsa - figures.authority < 4096, 'a dozen imported keys have room')
   t.ok(figures.x > figures.authority, 'a field key is there beside the authority')
   const steps = figures.updates.slice(1).map((used: number, i: number) => used - figures.updates[i])
   t.equal(new Set(steps).size, 1, 'each new key takes the same, and no generation of the others stays')

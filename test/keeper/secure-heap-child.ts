@@ -6,11 +6,12 @@
 import { generateKeyPairSync, randomBytes, secureHeapUsed } from 'node:crypto'
 import { stretch } from '../../appliance/gate/stretch.ts'
 import { makeAuthority } from '../../appliance/keeper/enrolment.ts'
-import { addKey } from '../../appliance/keeper/registry.ts'
+import { addKey, addLegacyKey } from '../../appliance/keeper/registry.ts'
 import { type SealedState, STATE_FORMAT, wipeState } from '../../appliance/keeper/sealed-state.ts'
 import { type Unlocked, unlock } from '../../appliance/keeper/unlocked.ts'
 import { Vault } from '../../appliance/keeper/vault.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
+import { openLegacy } from '../../protocol/envelope/legacy.ts'
 import { Disk, processOf } from './keystore-disk.ts'
 import { floor, typed } from './keystore-factors.ts'
 
@@ -37,8 +38,33 @@ function newState(suites: readonly ('x' | 'p' | 'q')[]): SealedState {
   }
 }
 
+/** An imported key of the largest size. */
+function newLegacyState(): SealedState {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 4096 })
+  const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' })
+  const form = { padding: 'pkcs1' as const, separator: '\t', fields: ['card.number'] }
+  return addLegacyKey('old', pkcs8, form, 1)(newState([]))
+}
+
+/** In a function of its own, so that nothing of it is held afterwards. */
+function openOnce({ keys }: Unlocked): void {
+  const { privateKey } = keys.get('old')!.versions.get(1)!
+  if (privateKey.suite !== 'rsa') return
+  try {
+    openLegacy({ privateKey, ciphertext: new Uint8Array(512).fill(1) })
+  } catch {
+    // It is no ciphertext; what counts is that the key was used.
+  }
+}
+
 /** Runs the random generator, which keeps its own state there, and frees what making keys left. */
-const states = { authority: newState([]), x: newState(['x']), p: newState(['p']), q: newState(['q']) }
+const states = {
+  authority: newState([]),
+  x: newState(['x']),
+  p: newState(['p']),
+  q: newState(['q']),
+  rsa: newLegacyState(),
+}
 randomBytes(1)
 gc()
 figures.idle = used()
@@ -47,6 +73,7 @@ let held: Unlocked | null = null
 for (const [name, state] of Object.entries(states)) {
   held = unlock('default', state)
   wipeState(state)
+  if (name === 'rsa') openOnce(held)
   gc()
   figures[name] = used()
   held = null
