@@ -68,6 +68,11 @@ export const ERRORS = {
   'link-failed': { status: 0, title: 'the serial link failed' },
   'bad-response': { status: 0, title: 'the device answered with something that is not its protocol' },
   'bad-profile': { status: 0, title: 'the enrolment stored on this machine cannot be used' },
+  'bad-source': { status: 0, title: 'there is no such source of keys, or it cannot be used' },
+  'key-file-refused': {
+    status: 0,
+    title: 'the key file does not open: another passphrase, or a damaged file',
+  },
 
   // what the shop's own programs say
   'bad-record': { status: 0, title: 'the record is not what its type takes' },

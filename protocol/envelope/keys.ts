@@ -77,6 +77,16 @@ export function importPrivateKey(suite: SuiteLetter, pkcs8: Uint8Array, lanes = 
   }
 }
 
+/**
+ * A private key of suite `x` as PKCS#8, for a scalar that was derived elsewhere; X25519 clamps it (RFC 7748 §5).
+ * @param scalar 32 bytes
+ * @returns a copy, to be zeroed by the caller
+ */
+export function x25519Pkcs8(scalar: Uint8Array): Uint8Array {
+  if (scalar.length !== SEED_LENGTH) throw new RangeError('an X25519 scalar has 32 bytes')
+  return concat(X25519_PKCS8_PREFIX, scalar)
+}
+
 /** The serialized public key. */
 export function publicKeyOf(privateKey: FieldPrivateKey): Uint8Array {
   return privateKey.publicKey

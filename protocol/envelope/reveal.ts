@@ -4,10 +4,10 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { hash, timingSafeEqual } from 'node:crypto'
-import { ClavigerError } from '../../protocol/api/errors.ts'
-import type { Reveal } from '../../protocol/api/routes.ts'
+import { ClavigerError } from '../api/errors.ts'
+import type { Reveal } from '../api/routes.ts'
 
-/** Modes that are answered from the value alone; `forward` needs a recipient ({@link ../../protocol/envelope/jwe.ts}). */
+/** Modes that are answered from the value alone; `forward` needs a recipient ({@link ./jwe.ts}). */
 export type LocalReveal = Exclude<Reveal, 'forward'>
 
 export interface RevealOptions {
