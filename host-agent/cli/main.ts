@@ -17,6 +17,8 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   lockdown: () => import('./commands/lockdown.ts'),
   seal: () => import('./commands/seal.ts'),
   open: () => import('./commands/open.ts'),
+  'shop check': () => import('./commands/shop-check.ts'),
+  'shop seal': () => import('./commands/shop-seal.ts'),
   'admin key': () => import('./commands/admin-key.ts'),
   'admin agent': () => import('./commands/admin-agent.ts'),
   'admin grant': () => import('./commands/admin-grant.ts'),
@@ -38,7 +40,9 @@ async function main(args: string[], surroundings: Surroundings): Promise<number>
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!load) {
-    terminal.say(`there is no command ${first === 'admin' ? `admin ${second}`.trim() : first}`)
+    terminal.say(
+      `there is no command ${['admin', 'shop'].includes(first) ? `${first} ${second}`.trim() : first}`,
+    )
     terminal.hint('claviger help lists the commands')
     return 2
   }

@@ -180,8 +180,9 @@ export class Terminal {
         if (now - drawn < BAR_PERIOD_MS && done !== total) return
         drawn = now
         const rate = done / Math.max((now - started) / 1000, 0.001)
+        const left = total && rate > 0 ? `  ${showTime((total - done) / rate)} left` : ''
         err.write(
-          `\r\x1b[K${label} ${barOf(done, total)} ${show(done)}${total ? ` of ${show(total)}` : ''}  ${show(rate)}/s`,
+          `\r\x1b[K${label} ${barOf(done, total)} ${show(done)}${total ? ` of ${show(total)}` : ''}  ${show(rate)}/s${left}`,
         )
       },
       end: () => err.write('\r\x1b[K'),
@@ -197,6 +198,13 @@ function barOf(done: number, total: number | undefined): string {
 
 function showBytes(bytes: number): string {
   return bytes < 999_500 ? `${Math.round(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
+}
+
+/** @param seconds - `4:09`, and `1:02:09` from an hour on */
+function showTime(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const parts = [Math.floor(whole / 60) % 60, whole % 60].map(part => String(part).padStart(2, '0')).join(':')
+  return whole < 3600 ? parts.replace(/^0/, '') : `${Math.floor(whole / 3600)}:${parts}`
 }
 
 function showControl(control: string): string {

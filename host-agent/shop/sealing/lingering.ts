@@ -1,0 +1,68 @@
+/**
+ * Where the plaintext of sealed rows may still be, with what purges it. A database keeps old versions of rows in places of its own, and
+ * sealing in place cannot reach them.
+ */
+import type { Database } from '../database/database.ts'
+
+/** One place. */
+export interface Lingering {
+  readonly where: string
+  /** Statements or commands, in their order; empty where only people can do it. */
+  readonly commands: readonly string[]
+}
+
+/** @param tables - names of those that were sealed */
+export function lingering(kind: Database['kind'], tables: readonly string[]): Lingering[] {
+  return [...PLACES[kind](tables), ...EVERYWHERE]
+}
+
+const quote = (name: string) => `"${name.replaceAll('"', '""')}"`
+const backtick = (name: string) => `\`${name.replaceAll('`', '``')}\``
+
+const PLACES: Record<Database['kind'], (tables: readonly string[]) => Lingering[]> = {
+  sqlite: () => [
+    {
+      where: 'the write-ahead log, and pages that were freed before',
+      commands: ['PRAGMA wal_checkpoint(TRUNCATE);', 'VACUUM;', 'PRAGMA wal_checkpoint(TRUNCATE);'],
+    },
+    { where: 'samples of the planner (sqlite_stat4)', commands: ['ANALYZE;'] },
+  ],
+  mariadb: tables => [
+    {
+      where: 'pages of the tables, and old versions of rows (undo log)',
+      commands: tables.map(name => `ALTER TABLE ${backtick(name)} ENGINE = InnoDB;`),
+    },
+    {
+      where: 'undo tablespaces (innodb_undo_tablespaces of 2 or more)',
+      commands: ['SET GLOBAL innodb_undo_log_truncate = ON;'],
+    },
+    {
+      where: 'binary logs, which hold rows as they were, and replicas with their relay logs',
+      commands: ['FLUSH BINARY LOGS;', 'PURGE BINARY LOGS BEFORE NOW();'],
+    },
+    {
+      where: 'histograms of the planner (mysql.column_stats)',
+      commands: tables.map(name => `ANALYZE TABLE ${backtick(name)} PERSISTENT FOR ALL;`),
+    },
+    { where: 'the redo log, until it was written over; the general and the slow query log', commands: [] },
+  ],
+  postgres: tables => [
+    {
+      where: 'dead rows in the tables',
+      commands: tables.map(name => `VACUUM FULL ${quote(name)};`),
+    },
+    {
+      where: 'most common values that the planner keeps (pg_statistic)',
+      commands: tables.map(name => `ANALYZE ${quote(name)};`),
+    },
+    {
+      where: 'the write-ahead log, its archive, and replicas',
+      commands: ['CHECKPOINT;', 'SELECT pg_switch_wal();', 'CHECKPOINT;'],
+    },
+  ],
+}
+
+const EVERYWHERE: readonly Lingering[] = [
+  { where: 'backups and dumps, copies for tests, exports, logs of the shop', commands: [] },
+  { where: 'blocks that the file system or the flash of the disk freed and did not erase', commands: [] },
+]
