@@ -150,29 +150,42 @@ t.test('When a padding is bad, then OpenSSL gives bytes in its place, always the
   t.same(outcome(block), FAILED, 'and they are no payload')
 })
 
+/** Longest payload, in bytes, that random bytes are taken for now and then: see docs/keys.md. */
+const RUBBISH = 16
+
 t.test('Whatever is wrong with a block, it is the one error', async t => {
-  const good = encrypt(PAYLOAD)
-  t.same(outcome(good), PARTS)
-  const bytes = fc.uint8Array({ minLength: 0, maxLength: 140 })
-  fc.assert(
-    fc.property(bytes, block => void t.strictSame(outcome(block), FAILED)),
-    { numRuns: 300 },
-  )
-  const whole = fc.uint8Array({ minLength: 128, maxLength: 128 })
-  fc.assert(
-    fc.property(whole, block => void t.strictSame(outcome(block), FAILED)),
-    { numRuns: 300 },
-  )
-  const mutation = fc.tuple(fc.nat({ max: 127 }), fc.integer({ min: 1, max: 255 }))
-  const mutated = fc.property(mutation, ([at, by]) => {
-    const block = Uint8Array.from(good)
-    block[at]! ^= by
-    t.strictSame(outcome(block), FAILED)
-  })
-  fc.assert(mutated, { numRuns: 300 })
-  for (let length = 0; length < good.length; length++) t.same(outcome(good.subarray(0, length)), FAILED)
+  const oaep = importLegacyKey(derOf(pair.privateKey), { ...CARD, padding: 'oaep' })
+  const padding = constants.RSA_PKCS1_OAEP_PADDING
+  const goods = {
+    pkcs1: [key, encrypt(PAYLOAD)],
+    oaep: [oaep, publicEncrypt({ key: pair.publicKey, padding }, Buffer.from(PAYLOAD))],
+  } as const
   const other = generateKeyPairSync('rsa', { modulusLength: 1024 })
-  for (let i = 0; i < 50; i++) t.strictSame(outcome(encrypt(PAYLOAD, other.publicKey)), FAILED, 'another key')
+  for (const [name, [privateKey, good]] of Object.entries(goods)) {
+    t.same(outcome(good, privateKey), PARTS)
+    let tries = 0
+    let passed = 0
+    const fails = (block: Uint8Array) => {
+      tries++
+      const came = outcome(block, privateKey)
+      // Under PKCS#1 v1.5 a few random bytes may be a payload; what they are, nobody can choose or foretell.
+      if (Array.isArray(came) && name === 'pkcs1' && came.join('').length < RUBBISH) passed++
+      else t.strictSame(came, FAILED)
+    }
+    const bytes = fc.uint8Array({ minLength: 0, maxLength: 140 })
+    fc.assert(fc.property(bytes, fails), { numRuns: 200 })
+    fc.assert(fc.property(fc.uint8Array({ minLength: 128, maxLength: 128 }), fails), { numRuns: 300 })
+    const mutation = fc.tuple(fc.nat({ max: 127 }), fc.integer({ min: 1, max: 255 }))
+    const mutated = fc.property(mutation, ([at, by]) => {
+      const block = Uint8Array.from(good)
+      block[at]! ^= by
+      fails(block)
+    })
+    fc.assert(mutated, { numRuns: 300 })
+    for (let length = 0; length < good.length; length++) fails(good.subarray(0, length))
+    for (let i = 0; i < 50; i++) fails(encrypt(PAYLOAD, other.publicKey))
+    t.ok(passed <= 5, `${name}: ${passed} of ${tries} gave rubbish`)
+  }
 })
 
 t.test('When a payload is split, then it has exactly the parts of its form, and they are text', async t => {
