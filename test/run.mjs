@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const files = process.argv.slice(2)
+/** How many of the files that take longest are named. */
+const SLOWEST = 8
 const totals = { pass: 0, fail: 0, skip: 0 }
 
 function run(command, args) {
@@ -36,6 +38,11 @@ for (const [, name, count] of summary.matchAll(/(\w+): (\d+)/g))
 for (const [line] of tap.matchAll(/^ *ok \d+.*# SKIP.*$/gm)) process.stdout.write(`skipped: ${line.trim()}\n`)
 for (const [line] of tap.matchAll(/^ *not ok .*(?:\n +---(?:\n.*)*?\n +\.\.\.)?/gm))
   process.stdout.write(`${line}\n`)
+const took = [...tap.matchAll(/^(?:not )?ok \d+ - (\S+) # time=([\d.]+)(ms|s|m)\b/gm)]
+  .map(([, file, time, unit]) => ({ file, seconds: Number(time) * { ms: 0.001, s: 1, m: 60 }[unit] }))
+  .sort((a, b) => b.seconds - a.seconds)
+for (const { file, seconds } of took.slice(0, SLOWEST))
+  process.stdout.write(`slowest: ${Math.round(seconds)} s ${file}\n`)
 if (!succeeded && totals.fail === 0) totals.fail = 1
 if (totals.pass === 0) totals.fail ||= 1
 process.stdout.write(
