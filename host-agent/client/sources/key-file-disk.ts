@@ -1,0 +1,173 @@
+/**
+ * Key files on the disk: read, made, and replaced so that under the name there is a whole file at every instant. The new file,
+ * `FILE.new`, is the lock: whoever could make it is alone, so that no version of a key is lost between two who rotate.
+ */
+import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import {
+  formatKeyFile,
+  type Header,
+  KeyFileError,
+  MAX_FILE_BYTES,
+  newHeader,
+  openKeyFile,
+  parseKeyFile,
+  sealKeyFile,
+  stretchHeader,
+} from './key-file.ts'
+import type { KeyRing } from './key-ring.ts'
+import { SourceError } from './source.ts'
+import { type Cost, demandPassphrase } from './stretch.ts'
+
+/** Whoever copies the file can try passphrases for as long as they like. */
+export const FILE_PASSPHRASE = {
+  characters: 12,
+  different: 6,
+  hint: 'take four words or more that have nothing to do with each other',
+}
+
+/**
+ * @returns the caller's to zero
+ * @throws SourceError `bad-source` where there is no such file; KeyFileError `key-file-refused`
+ */
+export async function readKeyFile(path: string, passphrase: string): Promise<KeyRing> {
+  const text = await readText(path)
+  if (text === null)
+    throw new SourceError('bad-source', `there is no key file ${path}`, {
+      hint: 'claviger key create makes one',
+    })
+  const { ring, key } = await opened(text, passphrase)
+  key.fill(0)
+  return ring
+}
+
+/**
+ * Changes what is in a key file, or makes it. When this resolves, the new file is durable.
+ *
+ * @param change - alters the ring, or throws; `null` where there is no file yet
+ * @param cost - of a new file; less than the default is for tests
+ * @returns what the file holds now, the caller's to zero
+ * @throws SourceError `bad-source`, `storage-failed`, `malformed-request` for a weak passphrase of a new file, and what `change`
+ * throws; KeyFileError `key-file-refused`
+ */
+export async function changeKeyFile(
+  path: string,
+  passphrase: string,
+  change: (ring: KeyRing | null) => KeyRing,
+  cost?: Cost,
+): Promise<KeyRing> {
+  const next = `${path}.new`
+  const file = await makeAlone(next)
+  let isPlaced = false
+  try {
+    const text = await readText(path)
+    if (text === null) demandPassphrase(passphrase, FILE_PASSPHRASE)
+    const old = text === null ? await fresh(passphrase, cost) : await opened(text, passphrase)
+    try {
+      const ring = change(old.ring)
+      await stored(path, async () => {
+        await file.writeFile(formatKeyFile(sealKeyFile(ring, old.header, old.key)))
+        await file.sync()
+        // link(2) never replaces a file that came between.
+        if (text === null) await link(next, path)
+        else await rename(next, path)
+        isPlaced = text !== null
+        await syncDirectory(dirname(path))
+      })
+      return ring
+    } finally {
+      old.key.fill(0)
+    }
+  } finally {
+    await file.close()
+    if (!isPlaced) await unlink(next).catch(() => {})
+  }
+}
+
+async function fresh(passphrase: string, cost: Cost | undefined) {
+  const header = newHeader(cost)
+  return { header, key: await stretchHeader(passphrase, header), ring: null }
+}
+
+async function opened(
+  text: string,
+  passphrase: string,
+): Promise<{ header: Header; key: Uint8Array; ring: KeyRing }> {
+  const file = parseKeyFile(text)
+  const key = await stretchHeader(passphrase, file)
+  try {
+    return { header: file, key, ring: openKeyFile(file, key) }
+  } catch (error) {
+    key.fill(0)
+    throw error
+  }
+}
+
+/** @returns `null` where there is no file */
+async function readText(path: string): Promise<string | null> {
+  let file: FileHandle
+  try {
+    file = await open(path)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw unreadable(path, cause)
+  }
+  try {
+    const { size } = await file.stat()
+    if (size > MAX_FILE_BYTES) throw new KeyFileError()
+    return await file.readFile('utf8')
+  } catch (cause) {
+    throw cause instanceof KeyFileError ? cause : unreadable(path, cause)
+  } finally {
+    await file.close()
+  }
+}
+
+/** For its user only. */
+async function makeAlone(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'wx', 0o600)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EEXIST')
+      throw new SourceError(
+        'bad-source',
+        `${path} is there: another claviger is changing the key file, or was cut off`,
+        {
+          cause,
+          hint: 'if no other is running, remove it: the key file itself is whole',
+        },
+      )
+    throw new SourceError('storage-failed', `${path} cannot be made: ${code}`, { cause })
+  }
+}
+
+async function stored(path: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write()
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new SourceError(
+      'storage-failed',
+      `${path} could not be written: ${code ?? (cause as Error).message}`,
+      { cause },
+    )
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  // Windows opens no directories.
+  if (process.platform === 'win32') return
+  const directory = await open(path)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+function unreadable(path: string, cause: unknown): SourceError {
+  return new SourceError('bad-source', `${path} cannot be read: ${(cause as NodeJS.ErrnoException).code}`, {
+    cause,
+  })
+}
