@@ -22,10 +22,10 @@ const FORMS = 'write local:FILE, manual:NAME, manual:clvp1:… or the name of an
 /** @throws SourceError `bad-source`; KeyError `bad-key` for `manual:clvp1:…` that is no public key */
 export function parseSource(text: string): SourceChoice {
   const colon = text.indexOf(':')
-  const [kind, rest] = colon === -1 ? ['', text] : [text.slice(0, colon), text.slice(colon + 1)]
+  const [kind, rest] = colon === -1 ? [null, text] : [text.slice(0, colon), text.slice(colon + 1)]
   if (kind === 'local' && rest !== '' && !rest.includes('\0')) return { kind, path: rest }
   if (kind === 'manual') return { kind, key: manualKeyOf(rest) }
-  if (kind === '' && isName(rest)) return { kind: 'appliance', profile: rest }
+  if (kind === null && isName(rest)) return { kind: 'appliance', profile: rest }
   throw new SourceError('bad-source', `${text} is no source of keys`, { hint: FORMS })
 }
 

@@ -1,6 +1,7 @@
 /**
  * Key files on the disk: read, made, and replaced so that under the name there is a whole file at every instant. The new file,
- * `FILE.new`, is the lock: whoever could make it is alone, so that no version of a key is lost between two who rotate.
+ * `FILE.new`, is the lock: whoever could make it is alone, and looks whether the file is still what was read before, so that no
+ * version of a key is lost between two who rotate. Nothing slow is done with the lock, so few runs are cut off with it.
  */
 import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -56,28 +57,38 @@ export async function changeKeyFile(
   change: (ring: KeyRing | null) => KeyRing,
   cost?: Cost,
 ): Promise<KeyRing> {
+  const text = await readText(path)
+  if (text === null) demandPassphrase(passphrase, FILE_PASSPHRASE)
+  const old = text === null ? await fresh(passphrase, cost) : await opened(text, passphrase)
+  try {
+    const ring = change(old.ring)
+    await replace(path, text, formatKeyFile(sealKeyFile(ring, old.header, old.key)))
+    return ring
+  } finally {
+    old.key.fill(0)
+  }
+}
+
+/**
+ * @param from - what is in the file, by what was read of it; `null` for none
+ * @throws SourceError `bad-source` when that is no longer so, `storage-failed`
+ */
+async function replace(path: string, from: string | null, to: string): Promise<void> {
   const next = `${path}.new`
   const file = await makeAlone(next)
   let isPlaced = false
   try {
-    const text = await readText(path)
-    if (text === null) demandPassphrase(passphrase, FILE_PASSPHRASE)
-    const old = text === null ? await fresh(passphrase, cost) : await opened(text, passphrase)
-    try {
-      const ring = change(old.ring)
-      await stored(path, async () => {
-        await file.writeFile(formatKeyFile(sealKeyFile(ring, old.header, old.key)))
-        await file.sync()
-        // link(2) never replaces a file that came between.
-        if (text === null) await link(next, path)
-        else await rename(next, path)
-        isPlaced = text !== null
-        await syncDirectory(dirname(path))
-      })
-      return ring
-    } finally {
-      old.key.fill(0)
-    }
+    if ((await readText(path)) !== from)
+      throw new SourceError('bad-source', `another claviger has just changed ${path}`, { hint: 'try again' })
+    await stored(path, async () => {
+      await file.writeFile(to)
+      await file.sync()
+      // link(2) never replaces a file that came between.
+      if (from === null) await link(next, path)
+      else await rename(next, path)
+      isPlaced = from !== null
+      await syncDirectory(dirname(path))
+    })
   } finally {
     await file.close()
     if (!isPlaced) await unlink(next).catch(() => {})

@@ -24,7 +24,7 @@ import {
 } from '../../../protocol/envelope/token.ts'
 import type { KeyRing } from './key-ring.ts'
 import { codeOf, malformed, optionsOf, resultOf } from './own-answer.ts'
-import { type KeySource, SourceError, type SourceKey, type Unlogged } from './source.ts'
+import { closedSource, type KeySource, SourceError, type SourceKey, type Unlogged } from './source.ts'
 
 /** Threads that open beside this one: the pool has four unless told. */
 const LANES = Math.min(3, availableParallelism() - 1)
@@ -42,6 +42,7 @@ export class OwnKeys implements KeySource {
   readonly kind: KeySource['kind']
   readonly #namespace: string
   readonly #keys = new Map<string, OwnKey>()
+  #isOpen = true
 
   /**
    * @param ring - the caller's to zero
@@ -62,6 +63,7 @@ export class OwnKeys implements KeySource {
   }
 
   async listKeys(): Promise<SourceKey[]> {
+    if (!this.#isOpen) throw closedSource()
     return [...this.#keys].map(([name, { suite, versions }]) => ({
       name,
       suite,
@@ -73,13 +75,14 @@ export class OwnKeys implements KeySource {
     }))
   }
 
-  /** Drops the keys; what asks after that finds none. */
   async close(): Promise<void> {
+    this.#isOpen = false
     this.#keys.clear()
   }
 
   /** @throws SourceError `malformed-request` for a body that the appliance's route refuses */
   async decrypt(body: DecryptBody): Promise<Unlogged<DecryptAnswer>> {
+    if (!this.#isOpen) throw closedSource()
     if (!Check(DecryptBody, body)) throw malformed()
     const options = body.items.map(optionsOf)
     const opened = await this.#open(
@@ -101,6 +104,7 @@ export class OwnKeys implements KeySource {
    * @throws SourceError `malformed-request`, `bad-key`; KeyError `bad-key`
    */
   async rewrap(body: RewrapBody, under?: string): Promise<Unlogged<RewrapAnswer>> {
+    if (!this.#isOpen) throw closedSource()
     if (!Check(RewrapBody, body) || (under !== undefined && body.target !== undefined)) throw malformed()
     // An item has the field of its token, or the key of its envelope, as on the appliance.
     if (body.items.some(({ key, context }) => (key === undefined) !== (context.field !== undefined)))

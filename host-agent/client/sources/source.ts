@@ -41,7 +41,7 @@ export interface KeySource {
    * @throws SourceError `bad-key` for a public key that cannot be used, or whose tokens could not be told from this source's
    */
   rewrap(body: RewrapBody, under?: string): Promise<Unlogged<RewrapAnswer>>
-  /** Forgets what it held. */
+  /** Forgets what it held; what is asked after that is refused with `bad-source`. */
   close(): Promise<void>
 }
 
@@ -50,6 +50,9 @@ export interface KeySource {
  * `malformed-request`.
  */
 export class SourceError extends ClavigerError {}
+
+/** What a source says that was closed. */
+export const closedSource = () => new SourceError('bad-source', 'the source of keys was closed')
 
 const WITHOUT =
   'no budget limits how much is opened, no log tells of it, no button or second machine is asked'
