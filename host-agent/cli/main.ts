@@ -19,6 +19,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   open: () => import('./commands/open.ts'),
   'shop check': () => import('./commands/shop-check.ts'),
   'shop seal': () => import('./commands/shop-seal.ts'),
+  'shop rewrap': () => import('./commands/shop-rewrap.ts'),
   'admin key': () => import('./commands/admin-key.ts'),
   'admin agent': () => import('./commands/admin-agent.ts'),
   'admin grant': () => import('./commands/admin-grant.ts'),

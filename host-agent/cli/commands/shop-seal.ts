@@ -3,10 +3,10 @@ import { sealer } from '../../seal/seal.ts'
 import type { Checked } from '../../shop/checking/check.ts'
 import type { TableMapping } from '../../shop/mapping/mapping.ts'
 import { type BlindIndex, blindIndex } from '../../shop/records/blind-index.ts'
-import { ROW_FAULTS } from '../../shop/sealing/codes.ts'
 import { lingering } from '../../shop/sealing/lingering.ts'
 import type { Sealing } from '../../shop/sealing/piece-plan.ts'
-import { sealTable, type TableReport } from '../../shop/sealing/seal-table.ts'
+import type { TableReport } from '../../shop/sealing/report.ts'
+import { sealTable } from '../../shop/sealing/seal-table.ts'
 import { type Command, readArguments } from '../command.ts'
 import {
   checkTables,
@@ -17,6 +17,7 @@ import {
   tellFindings,
   withDatabase,
 } from '../shop/database.ts'
+import { plural, tellRows } from '../shop/report.ts'
 import type { Terminal } from '../terminal.ts'
 
 export const command: Command = {
@@ -107,29 +108,8 @@ function tellReport(
   { dryRun, seconds }: { dryRun: boolean; seconds: number },
   terminal: Terminal,
 ): void {
-  const refused = ({ faults }: TableReport) => faults.reduce((sum, { rows }) => sum + rows, 0)
-  terminal.table(
-    [
-      'table',
-      'rows',
-      dryRun ? 'would be sealed' : 'sealed',
-      'sealed before',
-      'empty',
-      'taken again',
-      'refused',
-    ],
-    reports.map(report => [
-      terminal.tame(report.table),
-      ...[report.rows, report.sealed, report.before, report.empty, report.again, refused(report)].map(String),
-    ]),
-  )
-  for (const { table, faults } of reports)
-    for (const { fault, where, rows, first } of faults)
-      terminal.say(
-        terminal.tame(
-          `${table}: ${plural(rows, 'row')} stayed as ${rows === 1 ? 'it was' : 'they were'}, ${fault}: ${where}: ${ROW_FAULTS[fault]}; the first: ${first.join(', ')}`,
-        ),
-      )
+  const headings = { sealed: dryRun ? 'would be sealed' : 'sealed', before: 'sealed before' }
+  tellRows(reports, headings, terminal)
   const sealed = reports.reduce((sum, report) => sum + report.sealed, 0)
   if (dryRun) {
     terminal.say(`${plural(sealed, 'row')} would be sealed; nothing was written`)
@@ -139,8 +119,4 @@ function tellReport(
   terminal.say('what was sealed may still be readable in these places:')
   for (const { where, commands } of places)
     terminal.explain(`  ${where}\n${commands.map(command => `      ${command}\n`).join('')}`)
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -10,6 +10,9 @@ import type { Piece } from '../mapping/piece.ts'
 import { type Finding, fault, note } from './finding.ts'
 import { addSql, hasRoom, partLength, tokenLength, widenSql } from './room.ts'
 
+/** Bytes of the longest card number. */
+const CARD_BYTES = 19
+
 /** A table as it is, and what was found in it. */
 export interface Checked {
   /** `null` where there is no such table. */
@@ -141,6 +144,7 @@ async function columnFindings(
       )
     if (nulls > 0 && nulls < rows) findings.push(note(at, `${nulls} of ${rows} rows have NULL, which stays`))
   }
+  findings.push(...legacyFindings(database, mapping, table, publicKey))
   for (const piece of mapping.pieces)
     findings.push(...pieceFindings(database, piece, table, publicKey, longest))
   return findings
@@ -188,6 +192,25 @@ function pieceFindings(
     if (sealed.includes(name)) findings.push(...uniqueFindings(table, name))
   }
   return findings
+}
+
+/** How long the values are knows the device alone: here a card number stands for them, and reading back for the rest. */
+function legacyFindings(
+  { kind }: Database,
+  { legacy }: TableMapping,
+  table: Table,
+  publicKey: PublicKey,
+): Finding[] {
+  const need = tokenLength(publicKey, CARD_BYTES)
+  return legacy.flatMap(({ column: source, into }) => {
+    const targets = [...into.values()]
+    return [...new Set([source, ...targets])].flatMap(name => {
+      const column = table.columns.find(column => column.name === name)
+      if (column) return targets.includes(name) ? roomFindings(kind, table, column, need, CARD_BYTES) : []
+      const hint = name === source ? namesOf(table) : addSql(kind, table.name, name, need)
+      return [fault(`${table.name}.${name}`, 'there is no such column', hint)]
+    })
+  })
 }
 
 function roomFindings(

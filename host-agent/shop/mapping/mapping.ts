@@ -10,6 +10,7 @@ import { TYPES } from '../records/types.ts'
 import { type Connection, connectionAt } from './connection.ts'
 import { MappingError } from './errors.ts'
 import { entriesAt, type Place, propertiesAt, required, textAt, textsAt } from './json.ts'
+import { type LegacyColumn, legacyColumnAt } from './legacy.ts'
 import { type Piece, recordPieceAt, textPieceAt } from './piece.ts'
 import { type RecordTemplate, templateAt } from './record-name.ts'
 
@@ -21,6 +22,8 @@ export interface TableMapping {
   /** What tokens of a row are bound to. */
   readonly record: RecordTemplate
   readonly pieces: readonly Piece[]
+  /** Columns that were encrypted the shop's old way: for rewrapping alone. */
+  readonly legacy: readonly LegacyColumn[]
   /** Triggers that somebody looked at: they may run when a row is sealed. */
   readonly triggers: readonly string[]
 }
@@ -92,7 +95,7 @@ function typesAt({ at, value }: Place): RecordTypes {
 }
 
 function tableAt(name: string, place: Place, types: RecordTypes): TableMapping {
-  const properties = propertiesAt(place, ['key', 'record', 'sealed', 'records', 'triggers'])
+  const properties = propertiesAt(place, ['key', 'record', 'sealed', 'records', 'legacy', 'triggers'])
   const key = textsAt(required(properties.key, place.at, 'key'))
   const pieces = [
     ...(properties.sealed ? entriesAt(properties.sealed) : []).map(([column, each]) =>
@@ -102,14 +105,23 @@ function tableAt(name: string, place: Place, types: RecordTypes): TableMapping {
       recordPieceAt(label, each, types),
     ),
   ]
-  if (pieces.length === 0)
-    throw new MappingError(place.at, 'nothing of it is sealed', 'name columns in "sealed" or "records"')
+  const legacy = (properties.legacy ? entriesAt(properties.legacy) : []).map(([column, each]) =>
+    legacyColumnAt(column, each),
+  )
+  if (pieces.length === 0 && legacy.length === 0)
+    throw new MappingError(
+      place.at,
+      'nothing of it is sealed',
+      'name columns in "sealed", "records" or "legacy"',
+    )
   checkColumns(place.at, key, pieces)
+  checkLegacy(place.at, key, pieces, legacy)
   return {
     name,
     key,
     record: templateAt(properties.record, name, key),
     pieces,
+    legacy,
     triggers: properties.triggers ? textsAt(properties.triggers) : [],
   }
 }
@@ -146,4 +158,24 @@ function checkColumns(at: string, key: readonly string[], pieces: readonly Piece
 function isReadableOf(pieces: readonly Piece[], name: string, column: string): boolean {
   const piece = pieces.find(each => each.name === name)!
   return [...piece.readable.values()].includes(column)
+}
+
+/** Sealing would take what is encrypted for plaintext, so no column is of both. */
+function checkLegacy(
+  at: string,
+  key: readonly string[],
+  pieces: readonly Piece[],
+  legacy: readonly LegacyColumn[],
+): void {
+  const taken = new Set([...key, ...pieces.flatMap(({ reads }) => reads)])
+  for (const { name, column, into } of legacy)
+    for (const each of new Set([column, ...into.values()])) {
+      if (taken.has(each))
+        throw new MappingError(
+          `${at}.${name}`,
+          `the column ${each} is of something else too`,
+          'what is encrypted the old way has columns of its own',
+        )
+      taken.add(each)
+    }
 }

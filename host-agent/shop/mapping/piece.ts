@@ -146,7 +146,8 @@ function columnsAt(place: Place, names: readonly string[]): Map<string, string> 
   return columns
 }
 
-function fieldAt(place: Place): string {
+/** @throws MappingError for what is no field, or one that must never be stored */
+export function fieldAt(place: Place): string {
   const field = textAt(place)
   if (!isName(field))
     throw new MappingError(

@@ -7,6 +7,7 @@ export const ROW_FAULTS = {
   refused: 'it is not what its type takes',
   'too-long': 'it is too long to be sealed',
   unsealable: 'it cannot be sealed',
+  'not-rewrapped': 'the device does not seal it again',
   changing: 'it changed each time that it was read',
 } as const
 

@@ -1,0 +1,102 @@
+/** `claviger shop rewrap`: rows to the newest version of the key, or from a shop's old encryption to tokens, through the device. */
+import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { TableReport } from '../../shop/sealing/report.ts'
+import { rewrapTable } from '../../shop/sealing/rewrap-table.ts'
+import { assertName, COMMON, type Command, readArguments, UsageError } from '../command.ts'
+import { chooseProfile, connectHere } from '../session.ts'
+import {
+  checkTables,
+  chooseTables,
+  DATABASE_USAGE,
+  readMapping,
+  tellFindings,
+  withDatabase,
+} from '../shop/database.ts'
+import { tellRows } from '../shop/report.ts'
+import { withTouch } from '../touch.ts'
+
+/** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
+const PATIENCE_MS = 15_000
+
+export const command: Command = {
+  summary: "move the shop's rows to the newest version of the key, or from an old encryption to tokens",
+  usage: `claviger shop rewrap MAPPING --purpose PURPOSE [--reason TEXT] [--from KEY] [--table NAME…]
+
+${DATABASE_USAGE}  --purpose        what it is for; a grant must allow it, with --reveal rewrap
+  --from KEY       move tokens of this key too, to the key of the mapping
+  --as NAME, --at ADDRESS, --json
+
+The device opens and seals again, and what is sealed never leaves it. Tokens of an older version than the mapping's public key
+has are rewrapped, and columns that the mapping calls "legacy". A run that was stopped goes on with the next one.
+`,
+
+  async run(args, surroundings) {
+    const { options, positionals } = readArguments(
+      args,
+      {
+        ...COMMON,
+        table: { type: 'string', multiple: true },
+        purpose: { type: 'string' },
+        reason: { type: 'string' },
+        from: { type: 'string' },
+      },
+      ['MAPPING'],
+    )
+    const { terminal } = surroundings
+    const { json, purpose, reason, from } = options
+    if (purpose === undefined)
+      throw new UsageError('--purpose is missing', 'say what it is for, as in --purpose rotate')
+    assertName(purpose)
+    if (from !== undefined) assertName(from)
+    const mapping = await readMapping(positionals[0]!)
+    const tables = chooseTables(mapping, options.table)
+    return withDatabase(mapping, surroundings, async database => {
+      const checked = await checkTables(database, mapping, tables)
+      const findings = checked.flatMap(({ findings }) => findings)
+      const faults = json
+        ? findings.filter(({ is }) => is === 'fault').length
+        : tellFindings(checked, terminal)
+      if (faults > 0) {
+        if (json) terminal.printJson({ findings, tables: [] })
+        else terminal.say('nothing was written')
+        return 1
+      }
+      const profile = await chooseProfile(options, surroundings, ['operator'])
+      const appliance = await connectHere(profile, surroundings, { patience: { retryFor: PATIENCE_MS } })
+      const bar = terminal.progress('rewrapping')
+      const total = checked.reduce((sum, { rows }) => sum + rows, 0)
+      const reports: TableReport[] = []
+      try {
+        let before = 0
+        for (const { mapping: table, table: described, rows } of checked) {
+          const nullable = new Set(described!.columns.filter(each => each.nullable).map(({ name }) => name))
+          const rewrapping = {
+            appliance: {
+              rewrap: (body: Parameters<typeof appliance.rewrap>[0]) =>
+                withTouch(appliance, surroundings, () => appliance.rewrap(body)),
+            },
+            purpose,
+            key: mapping.key,
+            isNullable: (column: string) => nullable.has(column),
+            onProgress: (done: number) => bar.update(before + Math.min(done, rows), total),
+            ...(reason === undefined ? {} : { reason }),
+            ...(from === undefined ? {} : { from }),
+          }
+          reports.push(await rewrapTable(database, table, described!, rewrapping))
+          before += rows
+        }
+      } catch (error) {
+        bar.end()
+        if (error instanceof ClavigerError && !json)
+          terminal.say('stopped; what was rewrapped until now is kept, and the next run goes on')
+        throw error
+      } finally {
+        bar.end()
+        await appliance.close()
+      }
+      if (json) terminal.printJson({ findings, tables: reports })
+      else tellRows(reports, { sealed: 'rewrapped', before: 'newest already' }, terminal)
+      return reports.some(({ faults }) => faults.length > 0) ? 1 : 0
+    })
+  },
+}
