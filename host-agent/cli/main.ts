@@ -17,6 +17,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   lockdown: () => import('./commands/lockdown.ts'),
   seal: () => import('./commands/seal.ts'),
   open: () => import('./commands/open.ts'),
+  key: () => import('./commands/key.ts'),
   'shop check': () => import('./commands/shop-check.ts'),
   'shop seal': () => import('./commands/shop-seal.ts'),
   'shop rewrap': () => import('./commands/shop-rewrap.ts'),

@@ -1,10 +1,10 @@
-/** What `claviger open` asks a device: which cells for which purpose, how much of each value, and what came of it. */
+/** What `claviger open` asks a source of keys: which cells for which purpose, how much of each value, and what came of it. */
 import { ClavigerError, ERRORS, type ErrorCode, isErrorCode } from '../../protocol/api/errors.ts'
 import { MAX_BODY, REVEALS, type Reveal } from '../../protocol/api/routes.ts'
 import type { DecryptAnswer, DecryptItem } from '../../protocol/api/schemas.ts'
 import { isName } from '../../protocol/envelope/context.ts'
-import type { Appliance } from '../client/appliance.ts'
 import { ConnectionError, nextStep } from '../client/errors.ts'
+import type { KeySource } from '../client/sources/source.ts'
 import { assertName, UsageError } from './command.ts'
 import type { Outcome } from './rows/convert.ts'
 import { placeFault, type Task } from './rows/mapping.ts'
@@ -21,6 +21,7 @@ export const HINTS: Partial<Record<ErrorCode, string>> = {
   'open-failed': 'field and record must be those that the token was sealed for',
   'bad-token': 'a token begins with clv1. and is copied whole; what an imported key opens needs --key',
   'key-retired': nextStep('key-retired')!,
+  'unknown-key': 'claviger key show SOURCE lists the keys of a source',
   'bad-context': 'a record is at most 255 bytes',
   'unknown-recipient': 'claviger admin recipient list shows to whom values can be forwarded',
   'not-granted': nextStep('not-granted')!,
@@ -127,7 +128,7 @@ export type Opened = Exclude<Outcome, { code: string }> | Refusal
 
 /** Opens cells; those that no request would take are refused here, so that one of them never fails a batch. */
 export function opener(
-  appliance: Pick<Appliance, 'decrypt'>,
+  source: Pick<KeySource, 'decrypt'>,
   { purpose, manner }: Wish,
 ): (tasks: readonly Task[]) => Promise<Opened[]> {
   return async tasks => {
@@ -142,7 +143,7 @@ export function opener(
     }
     const results: DecryptAnswer['results'] = []
     for (const part of requestsOf(items)) {
-      const answer = await appliance.decrypt({ ...purpose, items: part })
+      const answer = await source.decrypt({ ...purpose, items: part })
       if (answer.results?.length !== part.length)
         throw new ConnectionError('bad-response', 'the answer does not fit the request')
       results.push(...answer.results)

@@ -14,6 +14,8 @@ export interface Settings {
   ports: readonly string[]
   /** Whether the LAN is asked for devices. */
   browse: boolean
+  /** What opens on this machine unless told: a source of keys as `parseSource` reads it (sources/choose.ts). */
+  source?: string
 }
 
 /** Name of the file in the directory of profiles. */
@@ -67,14 +69,18 @@ export function parseSettings(text: string, path: string): Settings {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return refuse('this is not a JSON object', 'write { "usb": ["1209:0001"] }, or remove the file')
-  const { usb, ports, browse, ...others } = value as Record<string, unknown>
+  const { usb, ports, browse, source, ...others } = value as Record<string, unknown>
   const [unknown] = Object.keys(others)
   if (unknown !== undefined)
-    return refuse(`"${plainText(unknown, 32)}" is not a setting`, 'there are "usb", "ports" and "browse"')
+    return refuse(
+      `"${plainText(unknown, 32)}" is not a setting`,
+      'there are "usb", "ports", "browse" and "source"',
+    )
   return {
     usb: usb === undefined ? DEFAULT_SETTINGS.usb : fingerprintsOf(usb, refuse),
     ports: ports === undefined ? DEFAULT_SETTINGS.ports : portsOf(ports, refuse),
     browse: browse === undefined ? DEFAULT_SETTINGS.browse : flagOf(browse, refuse),
+    ...(source === undefined ? {} : { source: sourceOf(source, refuse) }),
   }
 }
 
@@ -99,6 +105,16 @@ function flagOf(value: unknown, refuse: Refuse): boolean {
   return typeof value === 'boolean'
     ? value
     : refuse('"browse" is neither true nor false', 'write true or false')
+}
+
+function sourceOf(value: unknown, refuse: Refuse): string {
+  const isText = typeof value === 'string' && value !== '' && value.length <= LONGEST && !/\p{C}/u.test(value)
+  return isText
+    ? value
+    : refuse(
+        '"source" is no source of keys',
+        'write "local:keys.json", "manual:orders" or the name of an enrolment',
+      )
 }
 
 function textsOf(value: unknown): string[] | null {

@@ -106,6 +106,7 @@ t.test('When a value is sealed and opened, then it is what it was', async t => {
     run(opening, sealing.stdout),
     run([...opening, '-', '--json'], token),
     run([...opening, '--record', 'orders/2', token]),
+    run([...opening, '--source', 'anna', token]),
     run([...opening, '--json', token.replace(/.(?=.{20}$)/, c => (c === 'A' ? 'B' : 'A'))]),
   ])
   t.strictSame(
@@ -124,8 +125,13 @@ t.test('When a value is sealed and opened, then it is what it was', async t => {
     stdout: '',
     stderr: /^claviger: the ciphertext does not open\nhint: .+\n$/,
   })
-  t.match(answers[4], { status: 1 })
-  t.match(JSON.parse(answers[4]!.stdout), { error: { code: 'open-failed' } })
+  t.match(
+    answers[4],
+    { status: 0, stdout: 'Straße 1\nTown\n', stderr: '' },
+    'an appliance is one source of three',
+  )
+  t.match(answers[5], { status: 1 })
+  t.match(JSON.parse(answers[5]!.stdout), { error: { code: 'open-failed' } })
 })
 
 t.test('When a value is not text, then it is told as base64url', async t => {

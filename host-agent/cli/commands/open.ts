@@ -1,4 +1,4 @@
-/** `claviger open`: one token, or a table of them, opened by a device for a purpose. */
+/** `claviger open`: one token, or a table of them, opened by a source of keys for a purpose. */
 import { whenLocal } from '../../client/errors.ts'
 import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import {
@@ -15,8 +15,7 @@ import {
 import { ROW_OPTIONS, ROW_USAGE, runRows } from '../rows/command.ts'
 import { readInput } from '../rows/input.ts'
 import { checkField } from '../rows/mapping.ts'
-import { chooseProfile, connectHere, withAppliance } from '../session.ts'
-import { withTouch } from '../touch.ts'
+import { chooseSource, SOURCE_OPTIONS, SOURCE_USAGE, type SourceOptions, withSource } from '../sources.ts'
 
 /** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
 const ROWS_PATIENCE_MS = 15_000
@@ -31,7 +30,7 @@ ${WISH_USAGE}  --candidate-fd N for equals: read what the value is compared with
                    the terminal; the answer is true or false
   --field FIELD    the field it was sealed for, such as address.ship
   --record RECORD  the record it was sealed for, such as orders/42; empty if it was bound to none
-  --as NAME, --at ADDRESS, --json
+${SOURCE_USAGE}  --as NAME, --at ADDRESS, --json
 
 A value that is not text is printed as base64url. A table ends early, with whole rows, where the device refuses
 all of what comes next, as when a budget is used up.
@@ -41,7 +40,7 @@ ${ROW_USAGE}`,
   async run(args, surroundings) {
     const { options, positionals } = readArguments(
       args,
-      { ...COMMON, ...ROW_OPTIONS, ...WISH_OPTIONS, field: { type: 'string' } },
+      { ...COMMON, ...ROW_OPTIONS, ...WISH_OPTIONS, ...SOURCE_OPTIONS, field: { type: 'string' } },
       ['TOKEN?'],
     )
     const { rows } = options
@@ -57,20 +56,22 @@ ${ROW_USAGE}`,
       keepBadRows: true,
       hints: HINTS,
       withWork: async use => {
-        const profile = await chooseProfile(options, surroundings, ['operator'])
-        const appliance = await connectHere(profile, surroundings, {
-          patience: { retryFor: ROWS_PATIENCE_MS },
-        })
-        const work = opener(appliance, wish)
-        try {
-          await use(async tasks => {
-            const opened = await withTouch(appliance, surroundings, () => work(tasks))
-            for (const outcome of opened) if ('code' in outcome) free = earliest(free, outcome.free)
-            return opened
-          })
-        } finally {
-          await appliance.close()
-        }
+        const chosen = await chooseSource(options, surroundings)
+        const using = { patience: { retryFor: ROWS_PATIENCE_MS }, isQuiet: options.json === true }
+        await withSource(
+          chosen,
+          options,
+          surroundings,
+          source => {
+            const work = opener(source, wish)
+            return use(async tasks => {
+              const opened = await work(tasks)
+              for (const outcome of opened) if ('code' in outcome) free = earliest(free, outcome.free)
+              return opened
+            })
+          },
+          using,
+        )
       },
     })
     if (free !== undefined && !options.json)
@@ -83,14 +84,12 @@ function earliest(a: number | undefined, b: number | undefined): number | undefi
   return a === undefined || (b !== undefined && b < a) ? b : a
 }
 
-interface OneOptions extends WishOptions {
+interface OneOptions extends WishOptions, SourceOptions {
   field?: string | undefined
   record?: string | undefined
   column: string[]
   'candidate-fd'?: string | undefined
   json?: boolean | undefined
-  as?: string | undefined
-  at?: string | undefined
 }
 
 async function openOne(
@@ -103,16 +102,14 @@ async function openOne(
   if (field === undefined)
     throw new UsageError('--field is missing', 'name the field it was sealed for, as in --field address.ship')
   checkField(field)
-  const profile = await chooseProfile(options, surroundings, ['operator'])
+  const chosen = await chooseSource(options, surroundings)
   const { terminal, stdin } = surroundings
   const given = argument === '-' ? (await readInput(stdin, MAX_CIPHERTEXT + 2)).toString('utf8') : argument
   const token = given.trim()
   if (token === '') throw new UsageError('there is no token on standard input')
   const wish = readWish(options, await readCandidate(options, surroundings))
-  const [outcome] = await withAppliance(profile, surroundings, appliance =>
-    withTouch(appliance, surroundings, () =>
-      opener(appliance, wish)([{ column: '', field, record, text: token }]),
-    ),
+  const [outcome] = await withSource(chosen, options, surroundings, source =>
+    opener(source, wish)([{ column: '', field, record, text: token }]),
   )
   if ('code' in outcome!) throw failureOf(outcome)
   const { value, isEncoded } = outcome!
