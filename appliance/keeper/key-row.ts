@@ -6,7 +6,8 @@ import type { KeyRow } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 import { type Key, type KeyVersion, mayOpen } from './unlocked.ts'
 
-export function keyRow(service: Service, key: Key): KeyRow {
+/** @param withUse - tells how often versions opened, which is for those who read the log */
+export function keyRow(service: Service, key: Key, withUse: boolean): KeyRow {
   const { name, suite, minimum, versions } = key
   const { chronicle } = service.recorder
   const { privateKey } = [...versions.values()][0]!
@@ -14,13 +15,18 @@ export function keyRow(service: Service, key: Key): KeyRow {
     name,
     suite,
     minimum,
-    counted: Math.floor(chronicle.since / 1000),
-    versions: [...versions.values()].map(version => versionRow(service, key, version)),
+    counted: withUse ? Math.floor(chronicle.since / 1000) : 0,
+    versions: [...versions.values()].map(version => versionRow(service, key, version, withUse)),
     legacy: privateKey.suite === 'rsa' ? legacyRow(privateKey) : null,
   }
 }
 
-function versionRow(service: Service, key: Key, known: KeyVersion): KeyRow['versions'][number] {
+function versionRow(
+  service: Service,
+  key: Key,
+  known: KeyVersion,
+  withUse: boolean,
+): KeyRow['versions'][number] {
   const { version, created, publicKey, retired } = known
   const label = key.suite === 'rsa' ? LEGACY_VERSION : String(version)
   const { count, last } = service.recorder.chronicle.openings(`${key.name}@${label}`)
@@ -29,7 +35,7 @@ function versionRow(service: Service, key: Key, known: KeyVersion): KeyRow['vers
     created,
     publicKey,
     opens: mayOpen(key, known),
-    opened: { count, last: Math.floor(last / 1000) },
+    opened: withUse ? { count, last: Math.floor(last / 1000) } : null,
     retired: retired && {
       since: retired.since,
       days: retired.days,

@@ -1,5 +1,6 @@
 /** Methods about keys: list, show, create, rotate, import. Only public halves are answered. */
 
+import type { Standing } from '../../protocol/api/routes.ts'
 import { KeyError } from '../../protocol/envelope/errors.ts'
 import { sealField } from '../../protocol/envelope/field.ts'
 import { ForbiddenFieldError, isForbiddenField } from '../../protocol/envelope/forbidden.ts'
@@ -14,20 +15,26 @@ import type { KeyRow, Params } from './rpc/messages.ts'
 import { operational, type Service } from './service.ts'
 import { currentOf, type Key } from './unlocked.ts'
 
-export function listKeys(service: Service): KeyRow[] {
-  return [...operational(service).keys.values()].map(key => keyRow(service, key))
+export function listKeys(service: Service, standing: Standing): KeyRow[] {
+  return [...operational(service).keys.values()].map(key => keyRow(service, key, readsLog(standing)))
 }
 
 /** @throws RegistryError `unknown-key` */
-export function showKey(service: Service, { key }: Params<'showKey'>): KeyRow {
-  return keyRow(service, find(service, key))
+export function showKey(
+  service: Service,
+  { key }: Pick<Params<'showKey'>, 'key'>,
+  standing: Standing = 'administrator',
+): KeyRow {
+  return keyRow(service, find(service, key), readsLog(standing))
 }
+
+const readsLog = (standing: Standing) => standing === 'administrator' || standing === 'auditor'
 
 /** @throws RegistryError `key-exists` */
 export async function createKey(service: Service, { name, suite }: Params<'createKey'>): Promise<KeyRow> {
   const { pkcs8 } = generatePrivateKey(suite)
   await service.vault.update(addKey(name, suite, pkcs8, service.now())).finally(() => pkcs8.fill(0))
-  return keyRow(service, find(service, name))
+  return showKey(service, { key: name })
 }
 
 /** @throws RegistryError `unknown-key` */
@@ -36,7 +43,7 @@ export async function rotateKey(service: Service, { key: name }: Params<'rotateK
   if (suite === 'rsa') throw isLegacy(name, 'has one version only')
   const { pkcs8 } = generatePrivateKey(suite)
   await service.vault.update(addVersion(name, pkcs8, service.now())).finally(() => pkcs8.fill(0))
-  return keyRow(service, find(service, name))
+  return showKey(service, { key: name })
 }
 
 /**
@@ -55,7 +62,7 @@ export async function importKey(service: Service, params: Params<'importKey'>): 
   } finally {
     pkcs8.fill(0)
   }
-  return keyRow(service, find(service, name))
+  return showKey(service, { key: name })
 }
 
 /** A token under the current version that is told from others only by its digest in the registry. */

@@ -30,9 +30,9 @@ export async function perform(service: Service, call: Call): Promise<unknown> {
     case 'unlockCost':
       return unlockCost(service, caller, params, standing)
     case 'listKeys':
-      return listKeys(service)
+      return listKeys(service, standing)
     case 'showKey':
-      return showKey(service, params)
+      return showKey(service, params, standing)
     case 'createKey':
       return createKey(service, params)
     case 'rotateKey':

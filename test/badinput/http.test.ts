@@ -23,7 +23,7 @@ const TARGETS = (Object.keys(ROUTES) as RouteName[])
   .filter(name => SCHEMAS[name].body)
   .map(name => ({
     name,
-    who: name === 'decrypt' ? operator : appliance.admin,
+    who: name === 'decrypt' || name === 'rewrap' ? operator : appliance.admin,
     path: ROUTES[name].path.replace(':key', 'orders'),
   }))
 /** Refused before anybody looks at the body: the administrator is not the one who may, or not now. */
@@ -149,7 +149,7 @@ t.test('When one property is wrong, too many, or missing, then it is a malformed
       variants.push(...values.map(value => ({ ...valid, [key]: value })))
       variants.push({ ...valid, [key]: undefined })
     }
-    if (name === 'decrypt')
+    if (name === 'decrypt' || name === 'rewrap')
       for (const value of values)
         variants.push(
           { ...valid, items: [{ ...ITEM, ciphertext: value }] },
@@ -175,7 +175,10 @@ t.test('When one property is wrong, too many, or missing, then it is a malformed
   }
   t.same(
     [...others].sort(),
-    ['addRecipient: bad-recipient', 'auditArchive: bad-checkpoint', 'makeCanary: bad-context'],
+    [
+      ...['addRecipient: bad-recipient', 'auditArchive: bad-checkpoint', 'importKey: bad-key'],
+      'makeCanary: bad-context',
+    ],
     'what has the right shape and is wrong all the same has its own code',
   )
 })

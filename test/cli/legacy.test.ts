@@ -241,7 +241,7 @@ t.test(
 t.test(
   'When the old key has done its work, then it is retired, and can be taken back for some days',
   async t => {
-    t.equal((await admin.showKey('old-cards')).versions[0]!.opened.count, 251)
+    t.equal((await admin.showKey('old-cards')).versions[0]!.opened!.count, 251)
     const retired = await run(['admin', 'key', 'retire', 'old-cards', '--days', '3'])
     t.match(retired, { status: 0, stdout: /old-cards .* no, deleted \d{4}-/ })
     t.match(retired.stderr, /hint: claviger admin key undelete/)

@@ -59,7 +59,22 @@ const OWN = new Set([
     'token',
     'claim',
   ],
-  ...['created', 'since', 'expires', 'time', 'free', 'when', 'boot', 'up', 'crc', 'fsync', 'bytes'],
+  ...[
+    'created',
+    'since',
+    'last',
+    'counted',
+    'deleted',
+    'expires',
+    'time',
+    'free',
+    'when',
+    'boot',
+    'up',
+    'crc',
+    'fsync',
+    'bytes',
+  ],
 ])
 
 /** What is told apart from names, numbers and texts is one's own: keys, times, hashes. */

@@ -60,14 +60,17 @@ export function keyRoutes({ keeper, mount }: Gate): void {
   })
 }
 
-function keyOf({ suite, versions, legacy, ...rest }: KeyRow): KeyInfo {
+function keyOf({ suite, versions, legacy, counted, ...rest }: KeyRow): KeyInfo {
   return {
     ...rest,
+    ...(counted === 0 ? {} : { counted }),
     suite: suite as KeyInfo['suite'],
     exportable: false,
     versions: versions.map(({ retired, opened, ...version }) => ({
       ...version,
-      opened: { count: opened.count, ...(opened.last === 0 ? {} : { last: opened.last }) },
+      ...(opened
+        ? { opened: { count: opened.count, ...(opened.last === 0 ? {} : { last: opened.last }) } }
+        : {}),
       ...(retired ? { retired } : {}),
     })),
     ...(legacy ? { legacy: legacyOf(legacy) } : {}),

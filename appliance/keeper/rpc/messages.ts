@@ -218,15 +218,15 @@ export interface KeyRow {
   suite: string
   /** The lowest version that opens. */
   minimum: number
-  /** Seconds since 1970 from which on openings are counted. */
+  /** Seconds since 1970 from which on openings are counted; 0 for a caller who is not told. */
   counted: number
   versions: {
     version: number
     created: number
     publicKey: string
     opens: boolean
-    /** `last` in seconds since 1970, 0 for never. */
-    opened: { count: number; last: number }
+    /** `last` in seconds since 1970, 0 for never; `null` for a caller who is not told. */
+    opened: { count: number; last: number } | null
     /** `deleted`: when, if the device is never off. */
     retired: { since: number; days: number; deleted: number } | null
   }[]

@@ -11,8 +11,8 @@ const HEADINGS = ['key', 'version', 'made', 'opens', 'opened', 'last', 'public k
 export function showKeys(terminal: Terminal, keys: readonly KeyInfo[]): void {
   const rows = keys.flatMap(key => key.versions.map(version => rowOf(key, version)))
   terminal.table(HEADINGS, rows)
-  const since = Math.max(...keys.map(({ counted }) => counted))
-  if (keys.some(({ versions }) => versions.length > 1))
+  const since = Math.max(...keys.map(({ counted = 0 }) => counted))
+  if (since > 0 && keys.some(({ versions }) => versions.length > 1))
     terminal.say(`openings are counted since ${utcDay(since)}, the oldest entry of the log`)
 }
 
@@ -22,10 +22,14 @@ function rowOf(key: KeyInfo, { version, created, opened, publicKey, ...rest }: V
     String(version),
     utcDay(created),
     opening(key, rest),
-    String(opened.count),
-    opened.last === undefined ? 'never' : utcDay(opened.last),
+    opened ? String(opened.count) : '',
+    opened ? lastOf(opened) : '',
     key.legacy ? legacyKind(key) : publicKey,
   ]
+}
+
+function lastOf({ last }: NonNullable<Version['opened']>): string {
+  return last === undefined ? 'never' : utcDay(last)
 }
 
 function opening({ minimum }: KeyInfo, { opens, retired }: Pick<Version, 'opens' | 'retired'>): string {

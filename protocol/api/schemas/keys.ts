@@ -32,9 +32,14 @@ export const KeyInfo = Type.Object(
           created: Time,
           publicKey: Type.String({ description: 'what the shop server seals with; PEM of an imported key' }),
           opens: Type.Boolean({ description: 'false below the minimum, and once it is retired' }),
-          opened: Type.Object(
-            { count: Count, last: Type.Optional(Time) },
-            { ...closed, description: 'fields that were asked for under it and allowed' },
+          opened: Type.Optional(
+            Type.Object(
+              { count: Count, last: Type.Optional(Time) },
+              {
+                ...closed,
+                description: 'fields that were asked for under it and allowed; for those who read the log',
+              },
+            ),
           ),
           retired: Type.Optional(
             Type.Object(
@@ -48,7 +53,7 @@ export const KeyInfo = Type.Object(
       { description: 'oldest first; the last one is current' },
     ),
     minimum: Type.Integer({ minimum: 1, description: 'the lowest version that opens' }),
-    counted: { ...Time, description: 'seconds since 1970 from which on openings are counted' },
+    counted: Type.Optional({ ...Time, description: 'seconds since 1970 from which on openings are counted' }),
     exportable: Type.Boolean({ description: 'always false: no key leaves the device' }),
     legacy: Type.Optional(
       Type.Object(
