@@ -53,7 +53,7 @@ const PLACES: Record<Database['kind'], (tables: readonly string[]) => Lingering[
     },
     {
       where: 'most common values that the planner keeps (pg_statistic)',
-      commands: tables.map(name => `ANALYZE ${quote(name)};`),
+      commands: [...tables.map(name => `ANALYZE ${quote(name)};`), 'VACUUM FULL pg_statistic;'],
     },
     {
       where: 'the write-ahead log, its archive, and replicas',

@@ -15,6 +15,8 @@ export interface Shop {
   readonly kind: 'sqlite' | 'mariadb' | 'postgres'
   /** `database` of a mapping. */
   readonly connection: Record<string, unknown>
+  /** Files and folders that tables are in. */
+  readonly files: readonly string[]
   /** Runs one statement. Quotation marks for names are `"`. */
   run(sql: string, ...parameters: (string | number | null)[]): Promise<unknown[][]>
   stop(): Promise<void>
@@ -44,6 +46,7 @@ function startSqlite(): Shop {
   return {
     kind: 'sqlite',
     connection: { kind: 'sqlite', file },
+    files: [folder],
     run: async (sql, ...parameters) =>
       database
         .prepare(sql)
@@ -89,6 +92,7 @@ async function startMariadb(): Promise<Shop> {
   return {
     kind: 'mariadb',
     connection: { kind: 'mariadb', socket, user: 'root', database: 'shop' },
+    files: [join(folder, 'data', 'shop')],
     run: async (sql, ...parameters) => {
       const [rows] = await connection.query(sql, parameters)
       return Array.isArray(rows) ? (rows as unknown[][]) : []
@@ -131,6 +135,7 @@ async function startPostgres(): Promise<Shop> {
   return {
     kind: 'postgres',
     connection: { kind: 'postgres', socket: folder, user: 'shop', database: 'shop' },
+    files: [join(data, 'base')],
     run: async (sql, ...parameters) => {
       let index = 0
       const text = sql.replaceAll('?', () => `$${++index}`)

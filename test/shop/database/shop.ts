@@ -55,12 +55,18 @@ export class Runs {
   /** @param killWhen - asked until it is so; at a random moment soon after comes SIGKILL */
   async run(
     args: string[],
-    { killWhen, env = {} }: { killWhen?: () => Promise<boolean>; env?: object } = {},
+    {
+      killWhen,
+      env = {},
+      stdin = '',
+    }: { killWhen?: () => Promise<boolean>; env?: object; stdin?: string } = {},
   ): Promise<Ran> {
     const child = spawn(...bareNode(MAIN, 'shop', ...args), {
       env: { ...process.env, CLAVIGER_HOME: this.#folder, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
+    child.stdin.on('error', () => {})
+    child.stdin.end(stdin)
     const ended = new Promise<[number | null, NodeJS.Signals | null]>(resolve =>
       child.once('close', (status, signal) => resolve([status, signal])),
     )
@@ -78,7 +84,7 @@ export class Runs {
   }
 
   /** A command with `--json`, and what it printed. */
-  async json(args: string[], options: { env?: object } = {}): Promise<Ran & { told: Told }> {
+  async json(args: string[], options: { env?: object; stdin?: string } = {}): Promise<Ran & { told: Told }> {
     const ran = await this.run([...args, '--json'], options)
     return { ...ran, told: JSON.parse(ran.stdout || '{}') as Told }
   }
@@ -97,5 +103,8 @@ interface Told {
     before: number
     faults: { fault: string; where: string; rows: number; first: string[] }[]
   }[]
+  versions: { column: string; tokens: { [version: string]: number }; open: number; empty: number }[]
+  traces: { path: string; values: number }[]
+  lingering: { where: string; commands: string[] }[]
   error?: { code: string; message: string; hint?: string }
 }
