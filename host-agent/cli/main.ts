@@ -18,6 +18,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   seal: () => import('./commands/seal.ts'),
   open: () => import('./commands/open.ts'),
   key: () => import('./commands/key.ts'),
+  'key move': () => import('./commands/key-move.ts'),
   'shop check': () => import('./commands/shop-check.ts'),
   'shop seal': () => import('./commands/shop-seal.ts'),
   'shop rewrap': () => import('./commands/shop-rewrap.ts'),

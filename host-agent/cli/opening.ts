@@ -154,7 +154,7 @@ export function opener(
 }
 
 /** Printable ASCII of a length that a request takes. */
-function isSendable(text: string): boolean {
+export function isSendable(text: string): boolean {
   return text.length <= MAX_CIPHERTEXT && /^[\x20-\x7e]+$/.test(text)
 }
 

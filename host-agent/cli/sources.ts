@@ -119,7 +119,11 @@ async function openChosen(
     })
   const appliance = await connectHere(chosen.profile, surroundings, connecting)
   const source = applianceSource(appliance)
-  return { ...source, decrypt: body => withTouch(appliance, surroundings, () => source.decrypt(body)) }
+  return {
+    ...source,
+    decrypt: body => withTouch(appliance, surroundings, () => source.decrypt(body)),
+    rewrap: (body, under) => withTouch(appliance, surroundings, () => source.rewrap(body, under)),
+  }
 }
 
 /** What a passphrase is asked for with. */

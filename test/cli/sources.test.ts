@@ -136,6 +136,25 @@ t.test('When a key is typed, then nothing is written, and the same words open', 
   t.strictSame(await readdir(home), before)
 })
 
+t.test('When a table is moved to another source, then it opens there, and nothing was shown', async t => {
+  const target = (await withWords(['key', 'create', 'local:next.json', 'orders-2', '--public'])).stdout.trim()
+  const columns = ['--rows', 'csv', '--column', 'card=card.number', '--record', 'cards/{id}']
+  const moving = ['key', 'move', '--source', LOCAL, '--to', target, '--purpose', 'move', ...columns]
+  const stdin = `id,card\n1,${token}\n2,${token}\n3,\n4,none\n5,t\u00e9\n`
+  const moved = await withWords(moving, WORDS, { stdin })
+  t.match(moved, { status: 1, stderr: /risk: (.|\n)*moved 1 of 4 fields .*open-failed 1, bad-token 2/ })
+  const [, first, ...others] = moved.stdout.trim().split('\n')
+  t.match(first, /^1,clv1\.x\.orders-2\.1\.[\w-]+,$/)
+  t.strictSame(others, ['2,,card:open-failed', '3,,', '4,,card:bad-token', '5,,card:bad-token'])
+  const opening = [...OPEN, '--source', 'local:next.json']
+  t.match(await withWords([...opening, first!.split(',')[1]!]), { status: 0, stdout: '4242424242424242\n' })
+  const again = await withWords(moving, WORDS, { stdin: `id,card\n${first!.slice(0, -1)}\n` })
+  t.match(again, { status: 1, stdout: /1,,card:unknown-key/, stderr: /moved already/ })
+  const back = await withWords([...moving.with(5, publicKey), '--json'], WORDS, { stdin })
+  t.match(back, { status: 1, stdout: '' }, 'a key of the same name')
+  t.match(JSON.parse(back.stderr), { error: { code: 'bad-key' } })
+})
+
 t.test('When the usage is wrong, then the exit status is 2, and it says what to do', async t => {
   const cases: [args: string[], message: RegExp][] = [
     [['key'], /create, rotate or show is missing/],
@@ -148,6 +167,9 @@ t.test('When the usage is wrong, then the exit status is 2, and it says what to 
     [['key', 'rotate', LOCAL, 'a', '--suite', 'x'], /--suite is for key create/],
     [['key', 'show', 'nothing:a'], /nothing:a is no source of keys/],
     [['key', 'show', LOCAL], /passphrase of keys.json is needed and there is no terminal/],
+    [['key', 'move', '--source', LOCAL, '--purpose', 'a'], /--to is missing/],
+    [['key', 'move', '--source', LOCAL, '--purpose', 'a', '--to', 'x'], /--to: the text is not a public key/],
+    [['key', 'move', '--source', LOCAL, '--purpose', 'a', '--to', publicKey], /--rows is missing/],
     [[...OPEN, '--source', LOCAL, '--as', 'till', token], /--source and --as/],
     [[...OPEN, '--source', LOCAL, '--at', 'https://x', token], /--at is for an appliance/],
     [[...OPEN, '--source', 'manual:clvp1:x', token], /not a public key/],

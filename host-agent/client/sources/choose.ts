@@ -6,8 +6,7 @@ import { isName } from '../../../protocol/envelope/context.ts'
 import { parsePublicKey } from '../../../protocol/envelope/token.ts'
 import type { Appliance } from '../appliance.ts'
 import { applianceSource } from './appliance.ts'
-import { openLocal } from './local.ts'
-import { type ManualKey, openManual } from './manual.ts'
+import type { ManualKey } from './manual.ts'
 import { type KeySource, SourceError } from './source.ts'
 
 /** A source before it is opened. */
@@ -47,14 +46,18 @@ export interface Opening {
   connect(profile: string): Promise<Appliance>
 }
 
-/** @throws SourceError, KeyFileError, ConnectionError, ApplianceError */
+/**
+ * Code of the kinds that are not chosen is not loaded: with an appliance nothing here opens by itself.
+ *
+ * @throws SourceError, KeyFileError, ConnectionError, ApplianceError
+ */
 export async function openSource(choice: SourceChoice, { passphrase, connect }: Opening): Promise<KeySource> {
   switch (choice.kind) {
     case 'appliance':
       return applianceSource(await connect(choice.profile))
     case 'local':
-      return openLocal(choice.path, await passphrase(choice))
+      return (await import('./local.ts')).openLocal(choice.path, await passphrase(choice))
     case 'manual':
-      return openManual(choice.key, await passphrase(choice))
+      return (await import('./manual.ts')).openManual(choice.key, await passphrase(choice))
   }
 }
