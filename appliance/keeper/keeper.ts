@@ -24,6 +24,7 @@ import { Counters, report } from './report.ts'
 import type { Caller, EventParams, Method, Params, Results } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 import { readSettings } from './settings.ts'
+import { Tickets } from './tickets.ts'
 import { liftLockdown, unlockDevice } from './unlocking.ts'
 import type { Vault } from './vault.ts'
 
@@ -59,7 +60,7 @@ export class Keeper extends EventEmitter<Events> {
     this.#recorder = new Recorder(log, clock, chronicle)
     this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
     const now = () => Math.floor(clock.wall() / 1000)
-    this.#service = { ...parts, presence, recorder: this.#recorder, now }
+    this.#service = { ...parts, presence, recorder: this.#recorder, tickets: new Tickets(), now }
   }
 
   get namespace(): string {
@@ -372,6 +373,7 @@ export class Keeper extends EventEmitter<Events> {
   /** Forgets every key and tells the gates, before anything else happens. */
   #forget(): void {
     this.#recorder.log.setSigner(null)
+    this.#service.tickets.forget()
     this.#vault.lock()
     this.#service.presence.withdraw(this.namespace)
     this.emit('trust', this.trust())

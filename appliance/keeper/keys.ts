@@ -4,6 +4,7 @@ import type { Standing } from '../../protocol/api/routes.ts'
 import { KeyError } from '../../protocol/envelope/errors.ts'
 import { sealField } from '../../protocol/envelope/field.ts'
 import { ForbiddenFieldError, isForbiddenField } from '../../protocol/envelope/forbidden.ts'
+import { openHandedIn, type Ticket } from '../../protocol/envelope/hand-in.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
 import { importLegacyKey, proveLegacyKey } from '../../protocol/envelope/legacy.ts'
 import { checkForm } from '../../protocol/envelope/legacy-payload.ts'
@@ -46,16 +47,24 @@ export async function rotateKey(service: Service, { key: name }: Params<'rotateK
   return showKey(service, { key: name })
 }
 
+/** What the next private key is sealed to, so that it is readable here and nowhere on the way. */
+export function importTicket(service: Service): Ticket {
+  const { tickets, vault, recorder } = service
+  return tickets.issue(vault.namespace, operational(service).logKey, recorder.up)
+}
+
 /**
  * Takes in a private key that a shop had on its server. It is sealed away like those that are made here, and never answered.
  *
- * @throws KeyError `bad-key`; ForbiddenFieldError; RegistryError `key-exists`
+ * @throws OpenError where it was not sealed to the newest ticket, with what is said beside it; KeyError `bad-key`;
+ * ForbiddenFieldError; RegistryError `key-exists`
  */
 export async function importKey(service: Service, params: Params<'importKey'>): Promise<KeyRow> {
-  const { name, pkcs8, padding, label, separator, fields } = params
+  const { name, sealed, padding, label, separator, fields } = params
+  const form = { padding, separator, fields, ...(label ? { label } : {}) }
+  const pkcs8 = openHandedIn(service.tickets.take(service.recorder.up), { name, ...form }, sealed)
   try {
     if (label && padding === 'pkcs1') throw new KeyError('a label is for OAEP')
-    const form = { padding, separator, fields, ...(label ? { label } : {}) }
     checkForm(form)
     proveLegacyKey(importLegacyKey(pkcs8, form))
     await service.vault.update(addLegacyKey(name, pkcs8, form, service.now()))

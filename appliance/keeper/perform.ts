@@ -5,7 +5,7 @@ import { enrol, invite, listAgents, revoke } from './agents.ts'
 import { archive, readEntries } from './auditing.ts'
 import { explainGrant, grant, listGrants, listRecipients, register, unregister, withdraw } from './grants.ts'
 import { changeMinimum, retireKey, undeleteKey } from './key-life.ts'
-import { createKey, importKey, listKeys, makeCanary, rotateKey, showKey } from './keys.ts'
+import { createKey, importKey, importTicket, listKeys, makeCanary, rotateKey, showKey } from './keys.ts'
 import type { Caller, Method } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 import { changeSettings, readSettings } from './settings.ts'
@@ -46,6 +46,8 @@ export async function perform(service: Service, call: Call): Promise<unknown> {
     case 'undeleteKey':
       await undeleteKey(service, params)
       return showKey(service, params)
+    case 'importTicket':
+      return importTicket(service)
     case 'importKey':
       return importKey(service, params)
     case 'makeCanary':

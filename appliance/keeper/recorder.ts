@@ -41,6 +41,11 @@ export class Recorder {
     return { wall: reading.wall, budget: this.chronicle.now(reading) }
   }
 
+  /** ms since the boot. */
+  get up(): number {
+    return this.#clock.up()
+  }
+
   /**
    * Writes an entry.
    *

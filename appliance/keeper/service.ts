@@ -5,6 +5,7 @@ import type { Presence } from './panel/presence.ts'
 import type { Recorder } from './recorder.ts'
 import type { Caller } from './rpc/messages.ts'
 import type { SealedAgent } from './sealed-state.ts'
+import type { Tickets } from './tickets.ts'
 import { hex, type Unlocked } from './unlocked.ts'
 import type { Vault } from './vault.ts'
 
@@ -18,6 +19,8 @@ export interface Service {
   deviceSecret: Uint8Array
   /** Requests that wait for a press of the device's button. */
   presence: Presence
+  /** What private keys that come in are sealed to. */
+  tickets: Tickets
   /** Seconds since 1970. */
   now(): number
 }

@@ -21,6 +21,7 @@ import type {
   GrantInfo,
   Health,
   ImportKeyBody,
+  ImportTicket,
   InclusionAnswer,
   InclusionBody,
   InviteAnswer,
@@ -93,6 +94,8 @@ export class Appliance {
     this.#caller.call<KeyInfo>('retireKey', { params: { key }, body })
   undeleteKey = (key: string, body: UndeleteBody = {}) =>
     this.#caller.call<KeyInfo>('undeleteKey', { params: { key }, body })
+  importTicket = () => this.#caller.call<ImportTicket>('importTicket')
+  /** What {@link ./hand-in.ts} made of it. */
   importKey = (body: ImportKeyBody) => this.#caller.call<KeyInfo>('importKey', { body })
   makeCanary = (key: string, body: CanaryBody) =>
     this.#caller.call<{ token: string }>('makeCanary', { params: { key }, body })

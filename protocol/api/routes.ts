@@ -154,6 +154,13 @@ export const ROUTES = {
     states: OPERATIONAL,
     summary: 'Take back that a version or all of a key is to be deleted',
   },
+  importTicket: {
+    method: 'POST',
+    path: '/v1/keys/import/ticket',
+    roles: ['administrator'],
+    states: OPERATIONAL,
+    summary: 'A public key, signed with the key of the log, to which a private key is sealed on its way in',
+  },
   importKey: {
     method: 'POST',
     path: '/v1/keys/import',

@@ -52,6 +52,7 @@ export const SCHEMAS: Record<RouteName, { body?: TSchema; params?: TSchema; answ
   setMinimum: { params: KeyParams, body: keys.MinimumBody, answer: keys.KeyInfo },
   retireKey: { params: KeyParams, body: keys.RetireBody, answer: keys.KeyInfo },
   undeleteKey: { params: KeyParams, body: keys.UndeleteBody, answer: keys.KeyInfo },
+  importTicket: { answer: keys.ImportTicket },
   importKey: { body: keys.ImportKeyBody, answer: keys.KeyInfo },
   makeCanary: {
     body: keys.CanaryBody,

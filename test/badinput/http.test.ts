@@ -176,7 +176,12 @@ t.test('When one property is wrong, too many, or missing, then it is a malformed
   t.same(
     [...others].sort(),
     [
-      ...['addRecipient: bad-recipient', 'auditArchive: bad-checkpoint', 'importKey: bad-key'],
+      ...[
+        'addRecipient: bad-recipient',
+        'auditArchive: bad-checkpoint',
+        'importKey: bad-key',
+        'importKey: open-failed',
+      ],
       'makeCanary: bad-context',
     ],
     'what has the right shape and is wrong all the same has its own code',

@@ -31,6 +31,9 @@ export async function keyLife(t: Test, { appliance, admin }: House): Promise<voi
       { opened: { count: 2 } },
       'what is refused is not counted',
     )
+    const seen = await till.showKey('life')
+    t.equal(seen.counted, undefined, 'it is for those who read the log')
+    t.equal(seen.versions[0]!.opened, undefined)
   })
 
   t.test('When a minimum is set, then versions below it open no more, until it is lowered', async t => {

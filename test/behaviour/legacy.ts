@@ -1,8 +1,10 @@
 /** Keys that a shop used before, and sealing again what they open. Part of the behaviour suite. */
 import { constants, generateKeyPairSync, type KeyObject, publicEncrypt } from 'node:crypto'
 import type { Test } from 'tap'
+import { handIn } from '../../host-agent/client/hand-in.ts'
 import { sealer } from '../../host-agent/seal/seal.ts'
 import type { ImportKeyBody } from '../../protocol/api/schemas.ts'
+import type { HandedIn } from '../../protocol/envelope/hand-in.ts'
 import { PASSPHRASE, WIDE } from '../support/appliance.ts'
 import { PATIENT } from '../support/requests.ts'
 import { CARD, type House, one, PLACE } from './suite.ts'
@@ -17,17 +19,13 @@ const COLUMN = 127
 const encrypt = (key: KeyObject, payload: string, padding = constants.RSA_PKCS1_PADDING) =>
   publicEncrypt({ key, padding }, Buffer.from(payload)).toString('base64')
 
-const bodyOf = (name: string, key: KeyObject, rule: Partial<ImportKeyBody> = {}): ImportKeyBody => ({
-  name,
-  privateKey: key.export({ type: 'pkcs8', format: 'der' }).toString('base64url'),
-  padding: 'pkcs1',
-  ...RULE,
-  ...rule,
-})
+const derOf = (key: KeyObject) => key.export({ type: 'pkcs8', format: 'der' })
 
 export async function legacy(t: Test, house: House): Promise<void> {
   const { appliance, admin, till, tillProfile } = house
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const importKey = (name: string, key: KeyObject, rule: Partial<HandedIn> = {}, by = admin) =>
+    handIn(by, appliance.admin, { name, padding: 'pkcs1', ...RULE, ...rule }, derOf(key))
   const { tries } = await admin.showSettings()
   await admin.changeSettings(PATIENT)
   t.teardown(() => admin.changeSettings({ tries }))
@@ -40,15 +38,15 @@ export async function legacy(t: Test, house: House): Promise<void> {
   })
 
   t.test('When a key is imported, then it is shown as legacy, by its public half alone', async t => {
-    const key = await admin.importKey(bodyOf('old-cards', privateKey))
+    const key = await importKey('old-cards', privateKey)
     t.same(key.legacy, { bits: 2048, padding: 'pkcs1', ...RULE })
     t.equal(key.versions[0]!.publicKey, publicKey.export({ type: 'spki', format: 'pem' }))
     t.same(await admin.showKey('old-cards'), key)
     t.notMatch(JSON.stringify(await admin.listKeys()), /PRIVATE/)
-    await t.rejects(admin.importKey(bodyOf('old-cards', privateKey)), { code: 'key-exists' })
+    await t.rejects(importKey('old-cards', privateKey), { code: 'key-exists' })
     await t.rejects(admin.rotateKey('old-cards'), { code: 'bad-key' })
     await t.rejects(admin.makeCanary('old-cards', { ...PLACE, value: CARD }), { code: 'bad-key' })
-    await t.rejects(till.importKey(bodyOf('other', privateKey)), { code: 'wrong-role' })
+    await t.rejects(importKey('other', privateKey, {}, till), { code: 'wrong-role' })
   })
 
   t.test(
@@ -57,17 +55,44 @@ export async function legacy(t: Test, house: House): Promise<void> {
       const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
       const small = generateKeyPairSync('rsa', { modulusLength: 512 }).privateKey
       const pss = generateKeyPairSync('rsa-pss', { modulusLength: 1024 }).privateKey
-      for (const key of [ec, small, pss])
-        await t.rejects(admin.importKey(bodyOf('bad', key)), { code: 'bad-key' })
-      const garbage = { ...bodyOf('bad', privateKey), privateKey: 'AAAA' }
-      await t.rejects(admin.importKey(garbage), { code: 'bad-key' })
-      const keeping = bodyOf('bad', privateKey, { fields: ['card.number', 'card.cvv'] })
-      await t.rejects(admin.importKey(keeping), { code: 'forbidden-field' })
+      for (const key of [ec, small, pss]) await t.rejects(importKey('bad', key), { code: 'bad-key' })
+      const keeping = { fields: ['card.number', 'card.cvv'] }
+      await t.rejects(importKey('bad', privateKey, keeping), { code: 'forbidden-field' })
       for (const fields of [[''], ['card.number', 'card.number'], ['Card']])
-        await t.rejects(admin.importKey(bodyOf('bad', privateKey, { fields })), { code: 'bad-key' })
+        await t.rejects(importKey('bad', privateKey, { fields }), { code: 'bad-key' })
       await t.rejects(admin.showKey('bad'), { code: 'unknown-key' })
     },
   )
+
+  t.test('When somebody on the way changes what is handed in, or keeps it, then it is of no use', async t => {
+    const sent: ImportKeyBody[] = []
+    const seeing = {
+      importTicket: admin.importTicket,
+      importKey: (body: ImportKeyBody) => {
+        sent.push(body)
+        return admin.importKey({ ...body, fields: ['', 'card.number', 'card.code', 'card.expiry'] })
+      },
+    }
+    const what = { name: 'watched', padding: 'pkcs1' as const, ...RULE }
+    await t.rejects(handIn(seeing, appliance.admin, what, derOf(privateKey)), { code: 'open-failed' })
+    await t.rejects(admin.importKey(sent[0]!), { code: 'open-failed' }, 'its ticket is used up')
+    const der = derOf(privateKey).toString('hex')
+    t.notOk(Buffer.from(sent[0]!.sealed, 'base64url').toString('hex').includes(der.slice(40, 120)))
+    const [first, second] = [await admin.importTicket(), await admin.importTicket()]
+    t.not(first.publicKey, second.publicKey)
+    for (const ticket of [
+      { ...first, signature: second.signature },
+      { publicKey: Buffer.alloc(32, 9).toString('base64url'), signature: first.signature },
+      { publicKey: 'AA', signature: 'AA' },
+    ]) {
+      const lying = { ...seeing, importTicket: async () => ticket }
+      await t.rejects(handIn(lying, appliance.admin, what, derOf(privateKey)), { code: 'bad-key' })
+    }
+    t.equal(sent.length, 1, 'nothing was sent to a key that the device did not sign')
+    const late = { ...seeing, importTicket: async () => first, importKey: admin.importKey }
+    await t.rejects(handIn(late, appliance.admin, what, derOf(privateKey)), { code: 'open-failed' })
+    await t.rejects(admin.showKey('watched'), { code: 'unknown-key' })
+  })
 
   t.test(
     'When a value was encrypted the old way, then a grant opens its parts, but for what is dropped',

@@ -38,6 +38,7 @@ const CHANGES = [
     'liftLockdown',
     'createKey',
     'rotateKey',
+    'importTicket',
     'importKey',
     'setMinimum',
     'retireKey',

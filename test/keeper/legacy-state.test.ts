@@ -9,6 +9,7 @@ import {
   type SealedState,
   STATE_FORMAT,
 } from '../../appliance/keeper/sealed-state.ts'
+import { Tickets } from '../../appliance/keeper/tickets.ts'
 import { Vault } from '../../appliance/keeper/vault.ts'
 import { type Cbor, encodeCbor } from '../../protocol/cbor.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
@@ -43,6 +44,21 @@ let boots = 0
 const place = (disk: Disk) => ({
   ...{ storage: disk.storage(), namespace: 'default', floor },
   processes: processOf(`boot ${++boots}`),
+})
+
+t.test('When a ticket is too old, used, or forgotten, then nothing is handed in with it', async t => {
+  const logKey = generateKeyPairSync('ed25519').privateKey
+  const tickets = new Tickets()
+  const none = { code: 'open-failed' } as const
+  t.throws(() => tickets.take(0), none)
+  tickets.issue('default', logKey, 1000)
+  t.equal(tickets.take(601_000).suite, 'x')
+  t.throws(() => tickets.take(1000), none, 'it is good once')
+  tickets.issue('default', logKey, 1000)
+  t.throws(() => tickets.take(601_001), none)
+  tickets.issue('default', logKey, 1000)
+  tickets.forget()
+  t.throws(() => tickets.take(1000), none)
 })
 
 t.test(

@@ -22,7 +22,7 @@ export const BODIES: { [name in RouteName]?: object } = {
   setMinimum: { version: 1 },
   retireKey: { version: 1 },
   undeleteKey: { version: 1 },
-  importKey: { name: 'old', privateKey: 'AAAA', padding: 'pkcs1', separator: '\t', fields: ['card.number'] },
+  importKey: { name: 'old', sealed: 'AAAA', padding: 'pkcs1', separator: '\t', fields: ['card.number'] },
   decrypt: { purpose: 'ship', items: [ITEM] },
   addGrant: { ...WIDE, agent: 'till-1', key: 'orders' },
   explainGrant: { agent: 'till-1', key: 'orders', field: 'card.number', purpose: 'ship', reveal: 'full' },

@@ -1,4 +1,4 @@
-/** Routes about keys. Only public halves pass here, but for a key that is imported: its private half, once. */
+/** Routes about keys. Only public halves pass here; a private key that comes in is sealed to the key process. */
 
 import { ClavigerError } from '../../../protocol/api/errors.ts'
 import { RETIRE_DAYS } from '../../../protocol/api/routes.ts'
@@ -11,7 +11,7 @@ import type {
   RetireBody,
   UndeleteBody,
 } from '../../../protocol/api/schemas.ts'
-import { fromBase64url } from '../../../protocol/bytes.ts'
+import { fromBase64url, toBase64url } from '../../../protocol/bytes.ts'
 import type { KeyRow } from '../../keeper/rpc/messages.ts'
 import type { Gate } from '../app.ts'
 
@@ -44,15 +44,15 @@ export function keyRoutes({ keeper, mount }: Gate): void {
     const { version = 0 } = request.body as UndeleteBody
     return keyOf(await keeper.call('undeleteKey', caller, { key, version }))
   })
+  mount('importTicket', async (_request, caller) => {
+    const { publicKey, signature } = await keeper.call('importTicket', caller, {})
+    return { publicKey: toBase64url(publicKey), signature: toBase64url(signature) }
+  })
   mount('importKey', async (request, caller) => {
-    const { privateKey, label = '', ...form } = request.body as ImportKeyBody
-    const pkcs8 = fromBase64url(privateKey)
-    if (!pkcs8) throw new ClavigerError('bad-key', 'the key is not base64url')
-    try {
-      return keyOf(await keeper.call('importKey', caller, { ...form, label, pkcs8 }))
-    } finally {
-      pkcs8.fill(0)
-    }
+    const { sealed, label = '', ...form } = request.body as ImportKeyBody
+    const bytes = fromBase64url(sealed)
+    if (!bytes) throw new ClavigerError('bad-key', 'the sealed key is not base64url')
+    return keyOf(await keeper.call('importKey', caller, { ...form, label, sealed: bytes }))
   })
   mount('makeCanary', (request, caller) => {
     const { key } = request.params as { key: string }

@@ -178,7 +178,9 @@ export const PARAMS = {
   /** Version 0 is all of them. */
   retireKey: map({ key: name, version: integer(0x7fff_ffff), days: integer(MAX_RETIRE_DAYS) }),
   undeleteKey: map({ key: name, version: integer(0x7fff_ffff) }),
-  importKey: map({ name, pkcs8: bytes(8192, 1), ...legacy }),
+  importTicket: nothing,
+  /** `sealed`: to the ticket. */
+  importKey: map({ name, sealed: bytes(8240, 1), ...legacy }),
   makeCanary: map({ key: name, field: text(255), record: text(255), value: text(4096) }),
   listGrants: nothing,
   addGrant: NewGrant,
@@ -311,6 +313,7 @@ export interface Results {
   setMinimum: KeyRow
   retireKey: KeyRow
   undeleteKey: KeyRow
+  importTicket: { publicKey: Uint8Array; signature: Uint8Array }
   importKey: KeyRow
   lockdown: { state: State }
   liftLockdown: { state: State }

@@ -1,10 +1,12 @@
 /** `claviger admin key import`: the private key that a shop used before, handed to the device once. */
 import { LEGACY_PADDINGS } from '../../../protocol/api/routes.ts'
-import type { ImportKeyBody, KeyInfo } from '../../../protocol/api/schemas.ts'
+import type { KeyInfo } from '../../../protocol/api/schemas.ts'
+import type { LegacyForm } from '../../../protocol/envelope/legacy.ts'
 import { checkForm } from '../../../protocol/envelope/legacy-payload.ts'
+import { handIn } from '../../client/hand-in.ts'
 import { type Surroundings, UsageError } from '../command.ts'
 import { type Choice, chooseProfile, withAppliance } from '../session.ts'
-import { type KeyFile, readKeyFile } from './key-file.ts'
+import { readKeyFile } from './key-file.ts'
 
 /** Separators that are hard to type. */
 const SEPARATORS: Record<string, string> = { tab: '\t', newline: '\n', space: ' ' }
@@ -36,7 +38,7 @@ export async function importKey(
   if (read.isWeak)
     terminal.say(`a key of ${read.bits} bits is weak: whoever has the old rows may be able to break it`)
   const key = await withAppliance(profile, surroundings, appliance =>
-    appliance.importKey({ name, privateKey: takeOut(read), ...form }),
+    handIn(appliance, profile, { name, ...form }, read.pkcs8),
   )
   if (json) terminal.printJson({ key })
   else {
@@ -49,14 +51,6 @@ export async function importKey(
   return 0
 }
 
-function takeOut({ pkcs8 }: KeyFile): string {
-  try {
-    return pkcs8.toString('base64url')
-  } finally {
-    pkcs8.fill(0)
-  }
-}
-
 const spell = (field: string) => field || '- (dropped)'
 
 /** `RSA 2048, legacy`. */
@@ -64,7 +58,7 @@ export function legacyKind({ legacy }: Pick<KeyInfo, 'legacy'>): string {
   return `RSA ${legacy?.bits}, legacy`
 }
 
-function readForm(options: ImportOptions): Omit<ImportKeyBody, 'name' | 'privateKey'> {
+function readForm(options: ImportOptions): LegacyForm {
   const { payload, separator = 'tab', padding = 'pkcs1', label } = options
   const found = LEGACY_PADDINGS.find(known => known === padding)
   if (!found)

@@ -89,10 +89,22 @@ export type UndeleteBody = Static<typeof UndeleteBody>
 export const CreateKeyBody = Type.Object({ name: Name, suite: literals(SUITES) }, closed)
 export type CreateKeyBody = Static<typeof CreateKeyBody>
 
+export const ImportTicket = Type.Object(
+  {
+    publicKey: Type.String({ description: 'X25519, base64url' }),
+    signature: Type.String({ description: 'Ed25519, base64url' }),
+  },
+  closed,
+)
+export type ImportTicket = Static<typeof ImportTicket>
+
 export const ImportKeyBody = Type.Object(
   {
     name: Name,
-    privateKey: { ...Base64url(8192), description: 'an RSA key of 1,024 to 4,096 bits, PKCS#8 DER' },
+    sealed: {
+      ...Base64url(8240),
+      description: 'an RSA key of 1,024 to 4,096 bits, PKCS#8 DER, sealed to a ticket',
+    },
     ...legacyForm,
   },
   closed,
