@@ -1,4 +1,4 @@
 /** The suite of databases on mariadb. */
 import { databaseSuite } from './suite.ts'
 
-await databaseSuite('mariadb', 2000)
+await databaseSuite('mariadb', 1200)

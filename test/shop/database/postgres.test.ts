@@ -1,4 +1,4 @@
 /** The suite of databases on postgres. */
 import { databaseSuite } from './suite.ts'
 
-await databaseSuite('postgres', 2000)
+await databaseSuite('postgres', 1200)

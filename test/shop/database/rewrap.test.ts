@@ -27,18 +27,16 @@ const admin = await appliance.connect(appliance.admin)
 await admin.changeSettings({ tries: { free: 100, first: 1, longest: 60 } })
 const first = (await admin.createKey('cards')).versions[0]!.publicKey
 const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-await admin.importKey({
-  name: 'old-cards',
-  privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64url'),
-  padding: 'pkcs1',
-  separator: '\t',
-  fields: ['', 'card.number', '', 'card.expiry'],
-})
 for (const profile of [appliance.admin, await appliance.enrol('mover', 'operator')])
   await writeProfile(home.path, profile)
 const till = await appliance.enrol('till', 'operator', ['cards'])
 const run = runner(home.path)
 const start = starter(home.path)
+const pem = join(home.path, 'old.pem')
+writeFileSync(pem, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+const payload = '--payload=-,card.number,-,card.expiry'
+const imported = await run(['admin', 'key', 'import', 'old-cards', '--file', pem, payload, '--as', 'owner'])
+if (imported.status !== 0) throw new Error(imported.stderr)
 const numberOf = (id: number) => `4000${String(id).padStart(12, '0')}`
 
 await shop.run('CREATE TABLE cards (id integer PRIMARY KEY, cc text, expiry text, note text)')
