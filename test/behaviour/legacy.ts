@@ -166,6 +166,11 @@ export async function legacy(t: Test, house: House): Promise<void> {
       reveal: ['rewrap' as const],
     }
     await admin.addGrant({ ...grant, target: 'orders' })
+    const question = { agent: 'mover', key: 'old-cards', field: 'card.number', purpose: 'rewrap' }
+    const asking = { ...question, reveal: 'rewrap' as const }
+    t.match(await admin.explainGrant({ ...asking, target: 'orders' }), { allowed: true })
+    t.match(await admin.explainGrant(asking), { allowed: false, rules: [{ outcome: 'target' }] })
+    t.match(await admin.explainGrant({ ...question, reveal: 'full' }), { allowed: false })
     const rows = Array.from({ length: 10 }, (_, i) => ({
       ciphertext: i === 5 ? encrypt(publicKey, 'nothing') : encrypt(publicKey, payloadOf(`0${i}/28`)),
       key: 'old-cards',
