@@ -2,6 +2,7 @@
  * Seals the rows of a table in place. What is sealed already tells its own form, so there is no progress to keep: after a kill the
  * next run goes on with what is still open. A row is replaced as a whole or not at all, and only if it is what was read.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Cell, Database, Replacement, Row, Selection, Table } from '../database/database.ts'
 import type { TableMapping } from '../mapping/mapping.ts'
 import { recordName } from '../mapping/record-name.ts'
@@ -44,6 +45,8 @@ export async function sealTable(
     let after: readonly string[] | null = null
     for (;;) {
       signal?.throwIfAborted()
+      // SQLite answers at once: without this the event loop would never turn, and no signal be heard.
+      await turn()
       const rows: Row[] = await database.page(selection, after, BATCH)
       if (rows.length === 0) break
       const counted = pass === 0 ? report : { ...report }
