@@ -65,6 +65,7 @@ const OWN = new Set([
     'last',
     'counted',
     'deleted',
+    'signature',
     'expires',
     'time',
     'free',
