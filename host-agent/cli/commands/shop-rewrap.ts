@@ -1,9 +1,9 @@
 /** `claviger shop rewrap`: rows to the newest version of the key, or from a shop's old encryption to tokens, through the device. */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
+import type { KeySource } from '../../client/sources/source.ts'
 import type { TableReport } from '../../shop/sealing/report.ts'
 import { rewrapTable } from '../../shop/sealing/rewrap-table.ts'
 import { assertName, COMMON, type Command, readArguments, UsageError } from '../command.ts'
-import { chooseProfile, connectHere } from '../session.ts'
 import {
   checkTables,
   chooseTables,
@@ -13,7 +13,7 @@ import {
   withDatabase,
 } from '../shop/database.ts'
 import { tellRows } from '../shop/report.ts'
-import { withTouch } from '../touch.ts'
+import { chooseSource, SOURCE_OPTIONS, SOURCE_USAGE, withSource } from '../sources.ts'
 
 /** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
 const PATIENCE_MS = 15_000
@@ -24,9 +24,10 @@ export const command: Command = {
 
 ${DATABASE_USAGE}  --purpose        what it is for; a grant must allow it, with --reveal rewrap
   --from KEY       move tokens of this key too, to the key of the mapping
-  --as NAME, --at ADDRESS, --json
+${SOURCE_USAGE}  --as NAME, --at ADDRESS, --json
 
-The device opens and seals again, and what is sealed never leaves it. Tokens of an older version than the mapping's public key
+The device opens and seals again, and what is sealed never leaves it. A key file or a typed passphrase does both on this machine,
+also for the key of an appliance that the mapping names: with --from, that is the move to it. Tokens of an older version than the mapping's public key
 has are rewrapped, and columns that the mapping calls "legacy". A run that was stopped goes on with the next one.
 `,
 
@@ -35,6 +36,7 @@ has are rewrapped, and columns that the mapping calls "legacy". A run that was s
       args,
       {
         ...COMMON,
+        ...SOURCE_OPTIONS,
         table: { type: 'string', multiple: true },
         purpose: { type: 'string' },
         reason: { type: 'string' },
@@ -61,39 +63,44 @@ has are rewrapped, and columns that the mapping calls "legacy". A run that was s
         else terminal.say('nothing was written')
         return 1
       }
-      const profile = await chooseProfile(options, surroundings, ['operator'])
-      const appliance = await connectHere(profile, surroundings, { patience: { retryFor: PATIENCE_MS } })
-      const bar = terminal.progress('rewrapping')
-      const total = checked.reduce((sum, { rows }) => sum + rows, 0)
+      const chosen = await chooseSource(options, surroundings)
       const reports: TableReport[] = []
-      try {
+      const work = async (source: KeySource) => {
+        const isForeign =
+          source.kind !== 'appliance' &&
+          !(await source.listKeys()).some(({ name }) => name === mapping.key.key)
+        const bar = terminal.progress('rewrapping')
+        const total = checked.reduce((sum, { rows }) => sum + rows, 0)
         let before = 0
-        for (const { mapping: table, table: described, rows } of checked) {
-          const nullable = new Set(described!.columns.filter(each => each.nullable).map(({ name }) => name))
-          const rewrapping = {
-            appliance: {
-              rewrap: (body: Parameters<typeof appliance.rewrap>[0]) =>
-                withTouch(appliance, surroundings, () => appliance.rewrap(body)),
-            },
-            purpose,
-            key: mapping.key,
-            isNullable: (column: string) => nullable.has(column),
-            onProgress: (done: number) => bar.update(before + Math.min(done, rows), total),
-            ...(reason === undefined ? {} : { reason }),
-            ...(from === undefined ? {} : { from }),
+        try {
+          for (const { mapping: table, table: described, rows } of checked) {
+            const nullable = new Set(described!.columns.filter(each => each.nullable).map(({ name }) => name))
+            const rewrapping = {
+              source,
+              purpose,
+              key: mapping.key,
+              isNullable: (column: string) => nullable.has(column),
+              onProgress: (done: number) => bar.update(before + Math.min(done, rows), total),
+              ...(isForeign ? { under: mapping.publicKey } : {}),
+              ...(reason === undefined ? {} : { reason }),
+              ...(from === undefined ? {} : { from }),
+            }
+            reports.push(await rewrapTable(database, table, described!, rewrapping))
+            before += rows
           }
-          reports.push(await rewrapTable(database, table, described!, rewrapping))
-          before += rows
+        } catch (error) {
+          bar.end()
+          if (error instanceof ClavigerError && !json)
+            terminal.say('stopped; what was rewrapped until now is kept, and the next run goes on')
+          throw error
+        } finally {
+          bar.end()
         }
-      } catch (error) {
-        bar.end()
-        if (error instanceof ClavigerError && !json)
-          terminal.say('stopped; what was rewrapped until now is kept, and the next run goes on')
-        throw error
-      } finally {
-        bar.end()
-        await appliance.close()
       }
+      await withSource(chosen, options, surroundings, work, {
+        isQuiet: json === true,
+        patience: { retryFor: PATIENCE_MS },
+      })
       if (json) terminal.printJson({ findings, tables: reports })
       else tellRows(reports, { sealed: 'rewrapped', before: 'newest already' }, terminal)
       return reports.some(({ faults }) => faults.length > 0) ? 1 : 0

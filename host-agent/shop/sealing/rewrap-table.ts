@@ -6,8 +6,8 @@ import { ClavigerError, ERRORS, type ErrorCode, isErrorCode } from '../../../pro
 import { MAX_REWRAP } from '../../../protocol/api/routes.ts'
 import type { RewrapAnswer } from '../../../protocol/api/schemas.ts'
 import type { PublicKey } from '../../../protocol/envelope/token.ts'
-import type { Appliance } from '../../client/appliance.ts'
 import { ConnectionError, nextStep } from '../../client/errors.ts'
+import type { KeySource } from '../../client/sources/source.ts'
 import type { Cell, Database, Replacement, Row, Selection, Table } from '../database/database.ts'
 import type { TableMapping } from '../mapping/mapping.ts'
 import { recordName } from '../mapping/record-name.ts'
@@ -28,7 +28,9 @@ const FOR_ALL: readonly string[] = [
 ] satisfies ErrorCode[]
 
 export interface Rewrapping {
-  readonly appliance: Pick<Appliance, 'rewrap'>
+  readonly source: Pick<KeySource, 'rewrap'>
+  /** Text of {@link key}, where that is a key of another source than the one that opens. */
+  readonly under?: string
   readonly purpose: string
   readonly reason?: string
   readonly key: PublicKey
@@ -39,7 +41,7 @@ export interface Rewrapping {
 }
 
 /**
- * @throws ClavigerError of the device, where it refuses what every row asks for; rows before that are done
+ * @throws ClavigerError of the source, where it refuses what every row asks for; rows before that are done
  * @throws DatabaseError; nothing of its batch was changed then
  */
 export async function rewrapTable(
@@ -118,28 +120,30 @@ async function rewrapRows(
   return changed.length > 0 ? database.pick(selection, changed) : []
 }
 
-/** Asks the device in as many requests as it takes. */
+/** Asks the source in as many requests as it takes. */
 async function ask(
   wanted: readonly Wanted[],
-  { appliance, purpose, reason, key, from }: Rewrapping,
+  { source, under, purpose, reason, key, from }: Rewrapping,
 ): Promise<RewrapAnswer['results']> {
   const results: RewrapAnswer['results'] = []
   let next = 0
   while (next < wanted.length) {
     let end = next
     // The target goes for a whole request, and a grant for the same key has none.
-    const target = targetOf(wanted[next]!, from, key)
+    const targetOfItem = (each: Wanted) => (under === undefined ? targetOf(each, from, key) : undefined)
+    const target = targetOfItem(wanted[next]!)
     for (let size = 0; end < wanted.length && end - next < MAX_REWRAP; end++) {
       size += wanted[end]!.item.ciphertext.length
-      if (targetOf(wanted[end]!, from, key) !== target || (size > REQUEST_CHARACTERS && end > next)) break
+      if (targetOfItem(wanted[end]!) !== target || (size > REQUEST_CHARACTERS && end > next)) break
     }
     const items = wanted.slice(next, end).map(({ item }) => item)
-    const answer = await appliance.rewrap({
+    const body = {
       purpose,
       ...(reason === undefined ? {} : { reason }),
       ...(target === undefined ? {} : { target }),
       items,
-    })
+    }
+    const answer = await source.rewrap(body, under)
     if (answer.results?.length !== items.length)
       throw new ConnectionError('bad-response', 'the answer does not fit the request')
     results.push(...answer.results)

@@ -120,3 +120,33 @@ t.test('When the key has a newer version, then every token gets it, and opens to
   const opened = await (await appliance.connect(till)).decrypt({ purpose: 'test', items })
   t.same(opened.results, [{ value: numberOf(400) }, { value: '12/28' }, { value: 'note 400' }])
 })
+
+t.test('When rows are under a key file, then one run moves them to the key of the appliance', async t => {
+  const secret = 'six words that nobody else has'
+  const fd = ['--passphrase-fd', '3']
+  const made = await run(['key', 'create', 'local:first.json', 'first', ...fd], { secret })
+  t.equal(made.status, 0, made.stderr)
+  const own = /clvp1:\S+/.exec(made.stdout)![0]
+  await shop.run('CREATE TABLE notes (id integer PRIMARY KEY, note text)')
+  for (let id = 1; id <= 30; id++)
+    await shop.run(
+      'INSERT INTO notes VALUES (?, ?)',
+      id,
+      sealer(own)({ field: 'card.note', record: `notes/${id}` }, `note ${id}`),
+    )
+  const { publicKey: key } = (await admin.showKey('cards')).versions.at(-1)!
+  const path = join(home.path, 'notes.map')
+  const notes = { key: ['id'], sealed: { note: 'card.note' } }
+  writeFileSync(path, JSON.stringify({ database: shop.connection, publicKey: key, tables: { notes } }))
+  const move = ['shop', 'rewrap', path, '--purpose', 'move', '--from', 'first']
+  t.match(await run([...move, '--source', 'local:first.json', ...fd], { secret: `${secret}?` }), {
+    status: 1,
+  })
+  const moved = await run([...move, '--source', 'local:first.json', ...fd], { secret })
+  t.match(moved, { status: 0, stdout: /notes +30 +30 +0 /, stderr: /risk: / })
+  const [[note] = []] = await shop.run('SELECT note FROM notes WHERE id = 30')
+  const context = { field: 'card.note', record: 'notes/30' }
+  const items = [{ ciphertext: String(note), context }]
+  const opened = await (await appliance.connect(till)).decrypt({ purpose: 'test', items })
+  t.same(opened.results, [{ value: 'note 30' }])
+})
