@@ -22,6 +22,8 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   'shop check': () => import('./commands/shop-check.ts'),
   'shop seal': () => import('./commands/shop-seal.ts'),
   'shop rewrap': () => import('./commands/shop-rewrap.ts'),
+  'shop open': () => import('./commands/shop-open.ts'),
+  'shop labels': () => import('./commands/shop-labels.ts'),
   'admin key': () => import('./commands/admin-key.ts'),
   'admin agent': () => import('./commands/admin-agent.ts'),
   'admin grant': () => import('./commands/admin-grant.ts'),

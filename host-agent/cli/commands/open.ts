@@ -1,5 +1,4 @@
 /** `claviger open`: one token, or a table of them, opened by a source of keys for a purpose. */
-import { whenLocal } from '../../client/errors.ts'
 import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import {
   checkCandidate,
@@ -15,10 +14,8 @@ import {
 import { ROW_OPTIONS, ROW_USAGE, runRows } from '../rows/command.ts'
 import { readInput } from '../rows/input.ts'
 import { checkField } from '../rows/mapping.ts'
+import { runOpening } from '../rows/opening.ts'
 import { chooseSource, SOURCE_OPTIONS, SOURCE_USAGE, type SourceOptions, withSource } from '../sources.ts'
-
-/** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
-const ROWS_PATIENCE_MS = 15_000
 
 export const command: Command = {
   summary: 'open sealed fields for a purpose',
@@ -50,38 +47,15 @@ ${ROW_USAGE}`,
     if (positionals.length > 0 || options.field !== undefined)
       throw new UsageError('--rows takes neither a token nor --field', 'fields are named with --column')
     const wish = readWish(options, await readCandidate(options, surroundings))
-    let free: number | undefined
-    const status = await runRows({ ...options, rows }, surroundings, {
-      verb: { doing: 'opening', done: 'opened' },
-      keepBadRows: true,
-      hints: HINTS,
-      withWork: async use => {
-        const chosen = await chooseSource(options, surroundings)
-        const using = { patience: { retryFor: ROWS_PATIENCE_MS }, isQuiet: options.json === true }
-        await withSource(
-          chosen,
-          options,
-          surroundings,
-          source => {
-            const work = opener(source, wish)
-            return use(async tasks => {
-              const opened = await work(tasks)
-              for (const outcome of opened) if ('code' in outcome) free = earliest(free, outcome.free)
-              return opened
-            })
-          },
-          using,
-        )
-      },
-    })
-    if (free !== undefined && !options.json)
-      surroundings.terminal.hint(`there is room again ${whenLocal(free, Date.now())}`)
-    return status
+    return runOpening(options, surroundings, wish, withWork =>
+      runRows({ ...options, rows }, surroundings, {
+        verb: { doing: 'opening', done: 'opened' },
+        keepBadRows: true,
+        hints: HINTS,
+        withWork,
+      }),
+    )
   },
-}
-
-function earliest(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined || (b !== undefined && b < a) ? b : a
 }
 
 interface OneOptions extends WishOptions, SourceOptions {

@@ -1,12 +1,11 @@
-/** What `seal` and `open` have in common where they work on rows: options, streams, progress, summary. */
+/** What `seal` and `open` have in common where they work on the rows of standard input: options and streams. */
 import { fstatSync } from 'node:fs'
-import { ClavigerError } from '../../../protocol/api/errors.ts'
 import { type Surroundings, UsageError } from '../command.ts'
-import { convert, newTally, type Tally, type Work } from './convert.ts'
 import { csv } from './csv.ts'
 import { type Mapping, readMapping } from './mapping.ts'
 import { ndjson } from './ndjson.ts'
 import type { RowFormat } from './row.ts'
+import { type RowRun, runConversion } from './run.ts'
 
 const FORMATS: Record<string, RowFormat> = { csv, ndjson }
 
@@ -39,15 +38,9 @@ export interface RowOptions {
   json?: boolean | undefined
 }
 
-export interface RowCommand {
-  /** `opening`, `opened`: for the bar and the summary. */
-  verb: { doing: string; done: string }
+export interface RowCommand extends Pick<RowRun, 'verb' | 'hints' | 'withWork'> {
   /** Whether the contents of rows that cannot be read are written. */
   keepBadRows: boolean
-  /** What to do about failures, by code. */
-  hints: Record<string, string>
-  /** Hands over a way to convert cells, and takes it back. */
-  withWork(use: (work: Work) => Promise<void>): Promise<void>
 }
 
 /**
@@ -62,53 +55,26 @@ export async function runRows(
   { verb, keepBadRows, hints, withWork }: RowCommand,
 ): Promise<number> {
   const { format, mapping } = readRowOptions(options)
-  const tally = newTally()
-  const started = performance.now()
-  const total = inputSize(stdin)
-  const bar = terminal.progress(verb.doing, 'bytes')
   const needed = [...mapping.columns.map(({ name }) => name), ...mapping.placeholders]
-  const summary = () => summarize(tally, verb.done, (performance.now() - started) / 1000)
-  try {
-    await withWork(work =>
-      convert({
-        rows: format.read(stdin as AsyncIterable<Buffer>, {
-          needed: [...new Set(needed)],
-          replaced: mapping.columns.map(({ name }) => name),
-          keepBadRows,
-        }),
-        mapping,
-        work,
-        tally,
-        write: async text => {
-          const bytes = Buffer.from(text, format.encoding)
-          await terminal.write(terminal.isScreen ? terminal.tame(bytes.toString('utf8')) : bytes)
-          // Where the rows come to the screen they are the progress.
-          if (!terminal.isScreen) bar.update(tally.bytes, total)
-        },
-        stop: () => (stdin as NodeJS.ReadStream).destroy?.(),
-      }),
-    )
-  } catch (error) {
-    bar.end()
-    if (!(error instanceof ClavigerError)) throw error
-    if (!options.json) {
-      terminal.say(`stopped; ${plural(tally.rows, 'row')} written: ${summary().text}`)
-      throw error
-    }
-    const { code, message, hint } = error
-    terminal.explain(
-      `${JSON.stringify({ ...summary().json, error: { code, message, ...(hint ? { hint } : {}) } })}\n`,
-    )
-    return 1
-  }
-  bar.end()
-  const isClean = tally.failed.size === 0 && tally.bad.size === 0
-  if (options.json) terminal.explain(`${JSON.stringify(summary().json)}\n`)
-  else {
-    terminal.say(summary().text)
-    for (const code of tally.failed.keys()) if (hints[code]) terminal.hint(`${code}: ${hints[code]}`)
-  }
-  return isClean ? 0 : 1
+  const rows = format.read(stdin as AsyncIterable<Buffer>, {
+    needed: [...new Set(needed)],
+    replaced: mapping.columns.map(({ name }) => name),
+    keepBadRows,
+  })
+  return runConversion(
+    options,
+    { terminal },
+    {
+      rows,
+      mapping,
+      encoding: format.encoding,
+      verb,
+      hints,
+      progress: { unit: 'bytes', total: inputSize(stdin), done: ({ bytes }) => bytes },
+      withWork,
+      stop: () => (stdin as NodeJS.ReadStream).destroy?.(),
+    },
+  )
 }
 
 function readRowOptions({ rows, column, record }: RowOptions): { format: RowFormat; mapping: Mapping } {
@@ -123,36 +89,4 @@ function inputSize(stdin: Surroundings['stdin']): number | undefined {
   if (fd === undefined) return undefined
   const stats = fstatSync(fd)
   return stats.isFile() ? stats.size : undefined
-}
-
-function summarize(
-  { rows, fields, done, encoded, failed, bad, firstFailure }: Tally,
-  verb: string,
-  seconds: number,
-): { text: string; json: object } {
-  const list = (counts: Map<string, number>) =>
-    [...counts].map(([code, times]) => `${code} ${times}`).join(', ')
-  const sum = (counts: Map<string, number>) => [...counts.values()].reduce((a, b) => a + b, 0)
-  const text = [
-    `${verb} ${done} of ${plural(fields, 'field')} in ${seconds.toFixed(1)} s`,
-    ...(failed.size > 0 ? [`${sum(failed)} failed: ${list(failed)}`] : []),
-    ...(bad.size > 0 ? [`${plural(sum(bad), 'row')} could not be read: ${list(bad)}`] : []),
-    ...(firstFailure === null ? [] : [`the first failure is in row ${firstFailure}`]),
-    ...(encoded > 0 ? [`${plural(encoded, 'value')} not text, written as base64url`] : []),
-  ].join('; ')
-  const json = {
-    rows,
-    fields,
-    [verb]: done,
-    failed: Object.fromEntries(failed),
-    badRows: Object.fromEntries(bad),
-    firstFailure,
-    base64url: encoded,
-    seconds: Math.round(seconds * 1000) / 1000,
-  }
-  return { text, json }
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -49,6 +49,17 @@ export function chooseTables(mapping: Mapping, names: readonly string[] | undefi
   return mapping.tables.filter(({ name }) => names === undefined || names.includes(name))
 }
 
+/** @throws UsageError for a table that the mapping has not, and where it has several and none is named */
+export function chooseTable(mapping: Mapping, name: string | undefined): TableMapping {
+  const tables = chooseTables(mapping, name === undefined ? undefined : [name])
+  if (tables.length > 1)
+    throw new UsageError(
+      'the mapping has several tables',
+      `choose one with --table: ${tables.map(each => each.name).join(', ')}`,
+    )
+  return tables[0]!
+}
+
 /** Opens the database for as long as the work takes. */
 export async function withDatabase<T>(
   { database: connection }: Mapping,
