@@ -16,7 +16,8 @@ body { margin: 0; font: 10pt/1.38 'Liberation Sans', Arial, Helvetica, 'Noto San
 .sheet + .sheet, .order { break-before: page; }
 .label { position: absolute; display: flex; flex-direction: column; justify-content: center; width: ${label.width}mm;
   height: ${label.height}mm; padding: ${white.y}mm ${white.x}mm; line-height: ${LINE_HEIGHT}; }
-.label div { white-space: pre-wrap; overflow-wrap: anywhere; text-align: match-parent; }
+.label div { white-space: pre-wrap; overflow-wrap: anywhere; text-align: left; }
+.label[dir='rtl'] div { text-align: right; }
 .order { page: order; }
 .order h1 { font-size: 15pt; margin: 0 0 4mm; border-bottom: 1pt solid #000; overflow-wrap: anywhere; }
 .order address { font-style: normal; font-size: 11pt; margin-bottom: 6mm; overflow-wrap: anywhere; }
