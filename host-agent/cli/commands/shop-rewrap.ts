@@ -13,6 +13,7 @@ import {
   withDatabase,
 } from '../shop/database.ts'
 import { tellRows } from '../shop/report.ts'
+import { keepHeapSmall } from '../shop/small-heap.ts'
 import { chooseSource, SOURCE_OPTIONS, SOURCE_USAGE, withSource } from '../sources.ts'
 
 /** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
@@ -52,6 +53,7 @@ has are rewrapped, and columns that the mapping calls "legacy". A run that was s
     if (from !== undefined) assertName(from)
     const mapping = await readMapping(positionals[0]!)
     const tables = chooseTables(mapping, options.table)
+    keepHeapSmall()
     return withDatabase(mapping, surroundings, async database => {
       const checked = await checkTables(database, mapping, tables)
       const findings = checked.flatMap(({ findings }) => findings)

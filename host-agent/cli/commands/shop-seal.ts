@@ -18,6 +18,7 @@ import {
   withDatabase,
 } from '../shop/database.ts'
 import { plural, tellRows } from '../shop/report.ts'
+import { keepHeapSmall } from '../shop/small-heap.ts'
 import type { Terminal } from '../terminal.ts'
 
 export const command: Command = {
@@ -49,6 +50,7 @@ meanwhile is taken again as it is then. Where rows had to stay as they were, the
     const tables = chooseTables(mapping, options.table)
     const indexKey = await readIndexKey(tables, options['index-key'], env)
     const seal = sealer(mapping.publicKey)
+    keepHeapSmall()
     return withDatabase(mapping, surroundings, async database => {
       const checked = await checkTables(database, mapping, tables)
       const findings = checked.flatMap(({ findings }) => findings)
