@@ -58,7 +58,7 @@ does not fit, is left out and named on standard error with the reason; the exit 
     const skip = readSkip(options.skip, stock)
     const from = readFrom(options['from-country'])
     const mapping = await readMapping(positionals[0]!)
-    const mapped = chooseTable(withAddresses(mapping), options.table)
+    const mapped = chooseTable(withAddresses(mapping, options.table), options.table)
     const address = chooseAddress(mapped, options.address)
     const lines = await readKeyLines(options, surroundings)
     await checkWritable(out)

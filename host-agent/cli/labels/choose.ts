@@ -9,12 +9,19 @@ import { perSheet, type Stock } from './stock.ts'
 
 const isAddress = ({ type }: Piece) => type === 'address'
 
-/** The tables that have addresses. @throws UsageError where none has */
-export function withAddresses(mapping: Mapping): Mapping {
+/**
+ * The tables that have addresses.
+ *
+ * @param named - the table that somebody chose
+ * @throws UsageError where none has, or that one has not
+ */
+export function withAddresses(mapping: Mapping, named: string | undefined): Mapping {
   const tables = mapping.tables.filter(({ pieces }) => pieces.some(isAddress))
-  if (tables.length > 0) return { ...mapping, tables }
+  const isWithout = named !== undefined && mapping.tables.some(({ name }) => name === named)
+  if (tables.length > 0 && !(isWithout && tables.every(({ name }) => name !== named)))
+    return { ...mapping, tables }
   throw new UsageError(
-    'the mapping has no addresses',
+    `${tables.length > 0 ? named : 'the mapping'} has no addresses`,
     'a label is made from a record of type address: docs/records.md',
   )
 }

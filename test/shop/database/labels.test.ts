@@ -110,10 +110,16 @@ t.test(
 t.test('When the usage is wrong, then nothing is opened, and it says what to do', async t => {
   const notes = mapping({ orders: { key: ['id'], sealed: { name: 'order.name' } } })
   const all = [...LABELS, '--all', '--out', 'x.html']
+  const both = mapping({
+    orders: { key: ['id'], records: { home: { type: 'address', inputs, ...parts } } },
+    notes: { key: ['id'], sealed: { note: 'order.note' } },
+  })
   const cases: [args: string[], message: RegExp][] = [
     [[...LABELS, '--all'], /--out is missing/],
     [[...LABELS, '--out', 'x.html'], /not said which rows/],
     [['labels', notes, '--purpose', 'ship', '--all', '--out', 'x.html'], /the mapping has no addresses/],
+    [all.with(1, both).concat('--table', 'notes'), /notes has no addresses/],
+    [all.with(1, both).concat('--table', 'nowhere'), /the mapping has no table nowhere/],
     [[...all, '--address', 'office'], /orders has no address office\nhint: .*home/],
     [[...all, '--per-page', '5x5'], /no sheet of labels 5x5\nhint: /],
     [[...all, '--skip', '24'], /--skip takes a number from 0 to 23/],

@@ -130,6 +130,26 @@ t.test('When a key is of several columns, then its values are named together', a
   t.match(short, { status: 2, stdout: '', stderr: /1 is no key of spots\nhint: .*region, nr/ })
 })
 
+t.test('When columns were encrypted the old way, then what is a token of them by now opens', async t => {
+  await shop.run('CREATE TABLE old (id integer PRIMARY KEY, cc text, expiry text)')
+  const token = (field: string, text: string) => seal({ field, record: 'old/1' }, text)
+  const tokens = [token('card.number', '4242424242424242'), token('card.expiry', '12/28')]
+  await shop.run('INSERT INTO old VALUES (1, ?, ?)', ...tokens)
+  await shop.run(`INSERT INTO old VALUES (2, 'QUJD', NULL)`)
+  const legacy = { cc: { key: 'old-cards', into: { 'card.number': 'cc', 'card.expiry': 'expiry' } } }
+  const { status, stdout } = await run([
+    'open',
+    mapping({ old: { key: ['id'], legacy } }),
+    ...['--purpose', 'support', '--all'],
+  ])
+  t.equal(status, 1)
+  t.equal(
+    stdout,
+    'id,cc,expiry,claviger_error\n1,4242424242424242,12/28,\n2,,,cc:bad-token\n',
+    'the other one is to be rewrapped first',
+  )
+})
+
 t.test('When the usage is wrong, then the exit status is 2, and it says what to do', async t => {
   const cases: [args: string[], message: RegExp][] = [
     [OPEN, /not said which rows\nhint: /],
