@@ -40,7 +40,7 @@ const PROGRAMS = [
 ]
 /** The device's three, which start again and again. */
 const PROCESSES = ['keeper', 'gate', 'health']
-const DEADLINE_MS = 35 * 60_000
+const DEADLINE_MS = 40 * 60_000
 
 // stripping types is called experimental
 process.removeAllListeners('warning')
