@@ -37,6 +37,8 @@ const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () =
   'audit-verify': () => import('./audit.ts'),
   'audit-replay': () => import('./audit.ts'),
   'audit-proof': () => import('./audit.ts'),
+  'shop-seal': () => import('./shop.ts'),
+  'shop-rewrap': () => import('./shop.ts'),
   lockdown: () => import('./lockdown.ts'),
   start: () => import('./processes.ts'),
   'rss-keeper': () => import('./processes.ts'),
