@@ -17,6 +17,8 @@ import { overlay } from './overlay.ts'
 
 const WORK = await mkdtemp(join(tmpdir(), 'clv-'))
 process.once('exit', () => rmSync(WORK, { recursive: true, force: true }))
+// a test that is stopped leaves no machine running
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 /** An image, and what starts it in a machine. */
 export interface Image {
