@@ -1,7 +1,7 @@
 /**
  * What the log tells of a namespace: whether it is in lockdown, what was used of the budgets, who was refused how often,
- * which alarms there were, how often each version of a key opened. It has no file of its own: the log is read at the start, and every entry is taken in as it
- * is written.
+ * which alarms there were, how often each version of a key opened. It has no file of its own: the log is read at the start, and
+ * every entry is taken in as it is written.
  */
 import type { Entry } from '../../protocol/audit/entry.ts'
 import { Backoff, type BackoffLimits } from '../backoff.ts'
