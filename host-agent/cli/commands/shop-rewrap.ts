@@ -1,5 +1,4 @@
 /** `claviger shop rewrap`: rows to the newest version of the key, or from a shop's old encryption to tokens, through the device. */
-import { ClavigerError } from '../../../protocol/api/errors.ts'
 import type { KeySource } from '../../client/sources/source.ts'
 import type { TableReport } from '../../shop/sealing/report.ts'
 import { rewrapTable } from '../../shop/sealing/rewrap-table.ts'
@@ -14,6 +13,7 @@ import {
 } from '../shop/database.ts'
 import { tellRows } from '../shop/report.ts'
 import { keepHeapSmall } from '../shop/small-heap.ts'
+import { sayingWhatIsKept } from '../shop/stopping.ts'
 import { chooseSource, SOURCE_OPTIONS, SOURCE_USAGE, withSource } from '../sources.ts'
 
 /** A table outlives a restart of the device's gate, or a cable that is pulled and plugged in again. */
@@ -74,7 +74,7 @@ has are rewrapped, and columns that the mapping calls "legacy". A run that was s
         const bar = terminal.progress('rewrapping')
         const total = checked.reduce((sum, { rows }) => sum + rows, 0)
         let before = 0
-        try {
+        await sayingWhatIsKept('rewrapped', terminal, bar, async () => {
           for (const { mapping: table, table: described, rows } of checked) {
             const nullable = new Set(described!.columns.filter(each => each.nullable).map(({ name }) => name))
             const rewrapping = {
@@ -90,14 +90,7 @@ has are rewrapped, and columns that the mapping calls "legacy". A run that was s
             reports.push(await rewrapTable(database, table, described!, rewrapping))
             before += rows
           }
-        } catch (error) {
-          bar.end()
-          if (error instanceof ClavigerError && !json)
-            terminal.say('stopped; what was rewrapped until now is kept, and the next run goes on')
-          throw error
-        } finally {
-          bar.end()
-        }
+        })
       }
       await withSource(chosen, options, surroundings, work, {
         isQuiet: json === true,

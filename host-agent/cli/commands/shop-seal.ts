@@ -19,6 +19,7 @@ import {
 } from '../shop/database.ts'
 import { plural, tellRows } from '../shop/report.ts'
 import { keepHeapSmall } from '../shop/small-heap.ts'
+import { sayingWhatIsKept } from '../shop/stopping.ts'
 import type { Terminal } from '../terminal.ts'
 
 export const command: Command = {
@@ -67,17 +68,17 @@ meanwhile is taken again as it is then. Where rows had to stay as they were, the
       const bar = terminal.progress(dryRun ? 'looking' : 'sealing')
       const total = checked.reduce((sum, { rows }) => sum + rows, 0)
       let before = 0
-      try {
+      const work = async () => {
         for (const { mapping: table, table: described, rows } of checked) {
           const sealing = sealingOf(table, described!, indexKey)
           const onProgress = (done: number) => bar.update(before + Math.min(done, rows), total)
-          const work = { seal, keyName: mapping.key.key, types: mapping.types, ...sealing }
-          reports.push(await sealTable(database, table, described!, work, { dryRun, onProgress }))
+          const through = { seal, keyName: mapping.key.key, types: mapping.types, ...sealing }
+          reports.push(await sealTable(database, table, described!, through, { dryRun, onProgress }))
           before += rows
         }
-      } finally {
-        bar.end()
       }
+      // A dry run has done nothing that could be kept.
+      await (dryRun ? work().finally(() => bar.end()) : sayingWhatIsKept('sealed', terminal, bar, work))
       const places = dryRun
         ? []
         : lingering(

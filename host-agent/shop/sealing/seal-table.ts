@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Cell, Database, Replacement, Row, Selection, Table } from '../database/database.ts'
 import type { TableMapping } from '../mapping/mapping.ts'
 import { recordName } from '../mapping/record-name.ts'
-import { planPiece, type Sealing } from './piece-plan.ts'
+import { type PiecePlan, planPiece, type Sealing } from './piece-plan.ts'
 import { addFault, BATCH, type TableReport, TRIES } from './report.ts'
 
 /** Passes over a table: rows that came in behind the place where the last one was are in the next. */
@@ -74,54 +74,53 @@ async function sealRows(
 ): Promise<void> {
   let left = rows
   for (let tries = 0; left.length > 0; tries++) {
-    const replacements = left.flatMap(row => {
-      const replacement = planRow(mapping, selection, row, sealing, report)
-      return replacement ? [replacement] : []
-    })
-    if (dryRun || replacements.length === 0) {
-      report.sealed += replacements.length
-      return
-    }
-    const replaced = await database.replace(selection, replacements)
-    report.sealed += replaced.filter(Boolean).length
-    const changed = replacements.filter((_, i) => !replaced[i]).map(({ row }) => row.key)
-    if (changed.length === 0) return
-    report.again += changed.length
+    const plans = left.map(row => planRow(mapping, selection, row, sealing))
+    const replacements = plans.flatMap(({ replacement }) => replacement ?? [])
+    const replaced =
+      dryRun || replacements.length === 0
+        ? replacements.map(() => true)
+        : await database.replace(selection, replacements)
+    const taken = new Set(replacements.filter((_, i) => !replaced[i]))
+    // What is taken again is counted as it is then.
+    for (const plan of plans) if (!plan.replacement || !taken.has(plan.replacement)) count(plan, report)
+    if (taken.size === 0) return
+    report.again += taken.size
+    const keys = [...taken].map(({ row }) => row.key)
     if (tries === TRIES) {
-      for (const key of changed) addFault(report, 'changing', selection.table.name, nameOf(mapping, key))
+      for (const key of keys) addFault(report, 'changing', selection.table.name, nameOf(mapping, key))
       return
     }
-    left = await database.pick(selection, changed)
+    left = await database.pick(selection, keys)
   }
 }
 
-/** @returns what the row becomes; `null` where it stays as it is, which is counted */
-function planRow(
-  mapping: TableMapping,
-  { columns }: Selection,
-  row: Row,
-  sealing: Sealing,
-  report: TableReport,
-): Replacement | null {
+/** What becomes of a row. */
+interface RowPlan {
+  readonly record: string
+  /** `null` where it stays as it is. */
+  readonly replacement: Replacement | null
+  readonly isSealed: boolean
+  readonly refused: readonly (PiecePlan & { is: 'refused' })[]
+}
+
+function planRow(mapping: TableMapping, { columns }: Selection, row: Row, sealing: Sealing): RowPlan {
   const cells = new Map<string, Cell>(columns.map((column, i) => [column, row.cells[i]!]))
   const record = nameOf(mapping, row.key)
-  const values = new Map<string, Cell>()
-  let isSealed = false
-  let isRefused = false
-  for (const piece of mapping.pieces) {
-    const plan = planPiece(piece, cells, record, sealing)
-    if (plan.is === 'sealed') isSealed = true
-    else if (plan.is === 'open') for (const [column, value] of plan.values) values.set(column, value)
-    else if (plan.is === 'refused') {
-      isRefused = true
-      addFault(report, plan.fault, plan.where, record)
-    }
+  const plans = mapping.pieces.map(piece => planPiece(piece, cells, record, sealing))
+  const values = new Map<string, Cell>(plans.flatMap(plan => (plan.is === 'open' ? [...plan.values] : [])))
+  return {
+    record,
+    // The other pieces of a refused row are sealed: what can be is not left open for what cannot.
+    replacement: values.size > 0 ? { row, values } : null,
+    isSealed: plans.some(({ is }) => is === 'sealed'),
+    refused: plans.filter(plan => plan.is === 'refused'),
   }
-  // The other pieces of a refused row are sealed: what can be is not left open for what cannot.
-  if (values.size > 0) return { row, values }
-  if (isSealed && !isRefused) report.before++
-  else if (!isRefused) report.empty++
-  return null
+}
+
+function count({ record, replacement, isSealed, refused }: RowPlan, report: TableReport): void {
+  for (const { fault, where } of refused) addFault(report, fault, where, record)
+  if (replacement) report.sealed++
+  else if (refused.length === 0) report[isSealed ? 'before' : 'empty']++
 }
 
 function nameOf({ record, key }: TableMapping, values: readonly string[]): string {
