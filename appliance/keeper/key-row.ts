@@ -45,6 +45,6 @@ function versionRow(
 }
 
 function legacyRow({ bits, form }: LegacyPrivateKey): KeyRow['legacy'] {
-  const { padding, label = '', separator, fields } = form
-  return { bits, padding, label, separator, fields: [...fields] }
+  const { padding, label = '', separator, fields, charset = 'utf-8' } = form
+  return { bits, padding, label, separator, fields: [...fields], charset }
 }

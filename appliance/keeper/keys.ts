@@ -60,8 +60,14 @@ export function importTicket(service: Service): Ticket {
  * ForbiddenFieldError; RegistryError `key-exists`
  */
 export async function importKey(service: Service, params: Params<'importKey'>): Promise<KeyRow> {
-  const { name, sealed, padding, label, separator, fields } = params
-  const form = { padding, separator, fields, ...(label ? { label } : {}) }
+  const { name, sealed, padding, label, separator, fields, charset } = params
+  const form = {
+    padding,
+    separator,
+    fields,
+    ...(label ? { label } : {}),
+    ...(charset === 'utf-8' ? {} : { charset }),
+  }
   const pkcs8 = openHandedIn(service.tickets.take(service.recorder.up), { name, ...form }, sealed)
   try {
     if (label && padding === 'pkcs1') throw new KeyError('a label is for OAEP')

@@ -6,6 +6,7 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import { LEGACY_PADDINGS, MAX_RETIRE_DAYS, ROLES } from '../../protocol/api/routes.ts'
 import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 import { isName } from '../../protocol/envelope/context.ts'
+import { LEGACY_CHARSETS } from '../../protocol/envelope/legacy-charset.ts'
 import { boolean, bytes, integer, list, map, mapWith, type Of, type Shape, text, word } from '../ipc/shape.ts'
 import { KeystoreError } from './keystore/errors.ts'
 import { Grant, MAX_GRANTS } from './policy/grant.ts'
@@ -22,7 +23,11 @@ export const LegacyForm = mapWith(
     /** Empty for a part that is dropped. */
     fields: list(text(32), 16),
   },
-  { label: text(255) },
+  {
+    label: text(255),
+    /** Of the payload's text; UTF-8 where it is missing. */
+    charset: word(...LEGACY_CHARSETS),
+  },
 )
 export type LegacyForm = Of<typeof LegacyForm>
 

@@ -72,6 +72,8 @@ function signedBytes(namespace: string, publicKey: Uint8Array): Uint8Array {
   return concat(LABEL, new TextEncoder().encode(`${namespace}\0`), publicKey)
 }
 
-function aadOf({ name, padding, label = '', separator, fields }: HandedIn): Uint8Array {
-  return encodeCbor({ name, padding, label, separator, fields: [...fields] })
+/** A character set is named only where it is another than UTF-8. */
+function aadOf({ name, padding, label = '', separator, fields, charset = 'utf-8' }: HandedIn): Uint8Array {
+  const form = { name, padding, label, separator, fields: [...fields] }
+  return encodeCbor(charset === 'utf-8' ? form : { ...form, charset })
 }

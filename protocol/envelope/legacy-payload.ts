@@ -4,10 +4,10 @@
  * dropped wherever that key opens anything.
  */
 
-import { isUtf8 } from 'node:buffer'
 import { isName } from './context.ts'
 import { KeyError } from './errors.ts'
 import { ForbiddenFieldError, isForbiddenField } from './forbidden.ts'
+import { type LegacyCharset, textToUtf8 } from './legacy-charset.ts'
 
 /** What a payload consists of. */
 export interface PayloadForm {
@@ -15,6 +15,8 @@ export interface PayloadForm {
   readonly separator: string
   /** Class of each part in its order, such as `card.number`; empty for one that is dropped. */
   readonly fields: readonly string[]
+  /** Of its text; UTF-8 where it is missing. */
+  readonly charset?: LegacyCharset
 }
 
 /** Most parts of a payload. */
@@ -47,25 +49,28 @@ export function checkForm(form: PayloadForm): void {
 }
 
 /**
- * Splits a payload, which must have exactly the parts of the form. Those that are kept must be text: UTF-8 without control
- * characters but line breaks. Random bytes, which is what a wrong key gives, hardly ever are.
- * @returns copies of the parts that are kept, in order; `null` for a payload of another form
+ * Splits a payload, which must have exactly the parts of the form. Those that are kept must be text of its character set,
+ * without control characters but line breaks. Random bytes, which is what a wrong key gives, hardly ever are.
+ * @returns the parts that are kept, in order, in UTF-8 and bytes of their own; `null` for a payload of another form
  */
-export function splitPayload({ separator, fields }: PayloadForm, payload: Uint8Array): Uint8Array[] | null {
+export function splitPayload(
+  { separator, fields, charset = 'utf-8' }: PayloadForm,
+  payload: Uint8Array,
+): Uint8Array[] | null {
   const code = separator.charCodeAt(0)
   const ends: number[] = []
   for (const [at, byte] of payload.entries()) if (byte === code) ends.push(at)
   ends.push(payload.length)
   if (ends.length !== fields.length || payload.length === 0) return null
-  const views: Uint8Array[] = []
-  for (const [i, field] of fields.entries())
-    if (field !== '') views.push(payload.subarray(i === 0 ? 0 : ends[i - 1]! + 1, ends[i]))
-  if (!views.every(isText)) return null
-  return views.map(view => Uint8Array.from(view))
-}
-
-function isText(bytes: Uint8Array): boolean {
-  return (
-    isUtf8(bytes) && bytes.every(byte => (byte >= 0x20 && byte !== 0x7f) || byte === 0x0a || byte === 0x0d)
-  )
+  const parts: Uint8Array[] = []
+  for (const [i, field] of fields.entries()) {
+    if (field === '') continue
+    const part = textToUtf8(payload.subarray(i === 0 ? 0 : ends[i - 1]! + 1, ends[i]), charset)
+    if (part) parts.push(part)
+    else {
+      for (const each of parts) each.fill(0)
+      return null
+    }
+  }
+  return parts
 }

@@ -58,20 +58,23 @@ const PAYLOAD = ['--payload=-,card.number,-,card.expiry']
 const IMPORT = ['admin', 'key', 'import']
 
 /** As `openssl_public_encrypt($data, $crypted, $key)` and `base64_encode` do. */
-function encryptAll(payloads: readonly string[]): string[] {
+function encryptAll(payloads: readonly string[], charset: 'UTF-8' | 'ISO-8859-1' = 'UTF-8'): string[] {
   const script = `
 $given = json_decode(stream_get_contents(STDIN), true);
 foreach ($given['payloads'] as $payload) {
-  openssl_public_encrypt($payload, $crypted, $given['pem']);
+  openssl_public_encrypt(iconv('UTF-8', $given['charset'], $payload), $crypted, $given['pem']);
   echo base64_encode($crypted), "\\n";
 }`
-  const input = JSON.stringify({ payloads, pem: publicKey.export({ type: 'spki', format: 'pem' }) })
+  const input = JSON.stringify({ payloads, charset, pem: publicKey.export({ type: 'spki', format: 'pem' }) })
   const { status, stdout } = spawnSync('php', ['-r', script], { input, encoding: 'utf8' })
   if (status === 0) return stdout.trim().split('\n')
   t.comment('php is not on this machine: node encrypts instead')
   const padding = constants.RSA_PKCS1_PADDING
   return payloads.map(payload =>
-    publicEncrypt({ key: publicKey, padding }, Buffer.from(payload)).toString('base64'),
+    publicEncrypt(
+      { key: publicKey, padding },
+      Buffer.from(payload, charset === 'UTF-8' ? 'utf8' : 'latin1'),
+    ).toString('base64'),
   )
 }
 
@@ -84,6 +87,7 @@ t.test('When the command makes no sense, then it says so, and nothing is importe
       2,
       /card\.cvv must never be stored/,
     ],
+    [[...IMPORT, 'old', '--file', PEM, ...PAYLOAD, '--charset', 'latin9'], 2, /there is no charset latin9/],
     [[...IMPORT, 'old', '--file', PEM, ...PAYLOAD, '--label', 'x'], 2, /--label is for OAEP/],
     [[...IMPORT, 'old', '--file', 'owner.json', ...PAYLOAD], 1, /does not give a private key/],
     [['admin', 'key', 'minimum', 'orders'], 2, /--version is missing/],
@@ -237,6 +241,30 @@ t.test(
     t.notMatch(log, numbers[77]!)
   },
 )
+
+t.test('When names were encrypted in ISO-8859-1, then their tokens hold them in UTF-8', async t => {
+  const name = 'Zoë Müller'
+  const [old = ''] = encryptAll([`${name}\t1`], 'ISO-8859-1')
+  const form = ['--payload=customer.name,-', '--charset', 'ISO-8859-1']
+  t.match(await run([...IMPORT, 'old-names', '--file', PEM, ...form]), { status: 0 })
+  t.match(await run([...IMPORT, 'as-utf-8', '--file', PEM, form[0]!]), { status: 0 })
+  t.equal((await admin.showKey('old-names')).legacy!.charset, 'iso-8859-1')
+  t.notOk('charset' in (await admin.showKey('as-utf-8')).legacy!)
+  const grant = { agent: 'mover', target: 'orders', fields: ['customer.*'], purposes: ['move'] }
+  for (const key of ['old-names', 'as-utf-8'])
+    await admin.addGrant({ ...grant, key, reveal: ['rewrap'], budgets: [], hours: null })
+  const context = { record: 'customers/7' }
+  const items = ['old-names', 'as-utf-8'].map(key => ({ ciphertext: old, key, context }))
+  const { results } = await mover.rewrap({ purpose: 'move', target: 'orders', items })
+  t.match(results, [{ tokens: [{ field: 'customer.name' }] }, { error: { code: 'open-failed' } }])
+  await admin.addGrant({
+    ...{ agent: 'till', key: 'orders', fields: ['customer.*'], purposes: ['ship'] },
+    ...{ reveal: ['full'], budgets: [], hours: null },
+  })
+  const place = ['--purpose', 'ship', '--record', 'customers/7', '--field', 'customer.name']
+  const opened = await run(['open', '--as', 'till', ...place, results[0]!.tokens![0]!.token])
+  t.same(opened, { status: 0, stdout: `${name}\n`, stderr: '' })
+})
 
 t.test(
   'When the old key has done its work, then it is retired, and can be taken back for some days',

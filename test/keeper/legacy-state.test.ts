@@ -82,8 +82,11 @@ t.test('When a state has all there is of keys, then it is read as it was written
   t.same(read, state)
   t.match(read.keys[1], { suite: 'rsa', legacy: FORM, versions: [{ retired: mark }] })
   t.notOk('retired' in undelete({ key: 'old', version: 1 })(read).keys[1]!.versions[0]!)
+  const named = { ...read.keys[1]!, legacy: { ...FORM, charset: 'iso-8859-1' } }
+  t.same(decodeState(encodeCbor({ ...read, keys: [named] } as unknown as Cbor)).keys, [named])
   for (const bad of [
     { ...read.keys[1]!, legacy: { ...FORM, padding: 'none' } },
+    { ...read.keys[1]!, legacy: { ...FORM, charset: 'ebcdic' } },
     { ...read.keys[1]!, legacy: { ...FORM, extra: 1 } },
     { ...read.keys[1]!, minimum: -1 },
     { ...read.keys[1]!, exportable: true },

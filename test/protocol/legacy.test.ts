@@ -24,6 +24,7 @@ import {
   proveLegacyKey,
   readLegacyText,
 } from '../../protocol/envelope/legacy.ts'
+import { LEGACY_CHARSETS } from '../../protocol/envelope/legacy-charset.ts'
 import { checkForm, splitPayload } from '../../protocol/envelope/legacy-payload.ts'
 
 const CARD: LegacyForm = { padding: 'pkcs1', separator: '\t', fields: ['', 'card.number', '', 'card.expiry'] }
@@ -213,6 +214,38 @@ t.test('When a payload is split, then it has exactly the parts of its form, and 
     ['a'],
     'what is dropped may be anything',
   )
+})
+
+t.test('When a payload is in a character set of one byte, then its parts become UTF-8', async t => {
+  const fields = ['customer.name', '', 'customer.town']
+  for (const charset of LEGACY_CHARSETS.slice(1)) {
+    // What the Encoding Standard, in Node's decoder of its own, makes of each byte; it takes ISO-8859-1 for windows-1252.
+    const decoder = new TextDecoder('windows-1252')
+    const isText = (byte: number) => {
+      if (byte < 0x20 || byte === 0x7f) return byte === 0x0a || byte === 0x0d
+      if (byte < 0x80 || byte > 0x9f) return true
+      return charset === 'windows-1252' && ![0x81, 0x8d, 0x8f, 0x90, 0x9d].includes(byte)
+    }
+    const any = fc.uint8Array({ minLength: 1, maxLength: 40 }).map(bytes => bytes.filter(byte => byte !== 9))
+    const text = any.map(bytes => bytes.filter(isText))
+    const tab = Uint8Array.of(9)
+    fc.assert(
+      fc.property(fc.oneof(any, text), any, text, (first, dropped, last) => {
+        const payload = Buffer.concat([first, tab, dropped, tab, last])
+        const split = splitPayload({ separator: '\t', fields, charset }, payload)
+        t.same(
+          split && textOf(split),
+          first.every(isText) ? [decoder.decode(first), decoder.decode(last)] : null,
+        )
+      }),
+      { numRuns: 300 },
+    )
+    const every = Uint8Array.from({ length: 256 }, (_, byte) => byte).filter(isText)
+    const whole = splitPayload({ separator: '\t', fields: ['note'], charset }, every)!
+    t.same(textOf(whole), [decoder.decode(every)])
+  }
+  const form = { separator: '\t', fields: ['note'] }
+  t.same(textOf(splitPayload({ ...form, charset: 'utf-8' }, Buffer.from('Zoë'))!), ['Zoë'])
 })
 
 t.test('When a form makes no sense, or keeps what must not be kept, then it is refused', async t => {

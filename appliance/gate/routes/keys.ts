@@ -49,10 +49,10 @@ export function keyRoutes({ keeper, mount }: Gate): void {
     return { publicKey: toBase64url(publicKey), signature: toBase64url(signature) }
   })
   mount('importKey', async (request, caller) => {
-    const { sealed, label = '', ...form } = request.body as ImportKeyBody
+    const { sealed, label = '', charset = 'utf-8', ...form } = request.body as ImportKeyBody
     const bytes = fromBase64url(sealed)
     if (!bytes) throw new ClavigerError('bad-key', 'the sealed key is not base64url')
-    return keyOf(await keeper.call('importKey', caller, { ...form, label, sealed: bytes }))
+    return keyOf(await keeper.call('importKey', caller, { ...form, label, charset, sealed: bytes }))
   })
   mount('makeCanary', (request, caller) => {
     const { key } = request.params as { key: string }
@@ -77,6 +77,10 @@ function keyOf({ suite, versions, legacy, counted, ...rest }: KeyRow): KeyInfo {
   }
 }
 
-function legacyOf({ label, ...form }: NonNullable<KeyRow['legacy']>): NonNullable<KeyInfo['legacy']> {
-  return label ? { ...form, label } : form
+function legacyOf({
+  label,
+  charset,
+  ...form
+}: NonNullable<KeyRow['legacy']>): NonNullable<KeyInfo['legacy']> {
+  return { ...form, ...(label ? { label } : {}), ...(charset === 'utf-8' ? {} : { charset }) }
 }

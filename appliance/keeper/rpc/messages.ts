@@ -17,6 +17,7 @@ import {
   type State,
 } from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
+import { LEGACY_CHARSETS } from '../../../protocol/envelope/legacy-charset.ts'
 import {
   boolean,
   bytes,
@@ -113,6 +114,7 @@ const legacy = {
   separator: text(1),
   /** Class of each part of a payload; empty for one that is dropped. */
   fields: list(text(32), 16),
+  charset: word(...LEGACY_CHARSETS),
 }
 
 const Legacy = map(legacy)

@@ -19,6 +19,7 @@ const OPTIONS = {
   separator: { type: 'string' },
   padding: { type: 'string' },
   label: { type: 'string' },
+  charset: { type: 'string' },
   'passphrase-fd': { type: 'string' },
   field: { type: 'string' },
   record: { type: 'string' },
@@ -34,7 +35,7 @@ const OPTIONS_OF: Record<string, readonly (keyof typeof OPTIONS)[]> = {
   minimum: ['version'],
   retire: ['version', 'days'],
   undelete: ['version'],
-  import: ['file', 'payload', 'separator', 'padding', 'label', 'passphrase-fd'],
+  import: ['file', 'payload', 'separator', 'padding', 'label', 'charset', 'passphrase-fd'],
   canary: ['field', 'record', 'value'],
 }
 
@@ -70,7 +71,8 @@ claviger admin key minimum NAME --version N
 claviger admin key retire NAME [--version N] [--days N]
 claviger admin key undelete NAME [--version N]
 claviger admin key import NAME --file FILE --payload FIELDS [--separator CHARACTER]
-                          [--padding pkcs1|oaep|oaep-sha256] [--label TEXT] [--passphrase-fd N]
+                          [--padding pkcs1|oaep|oaep-sha256] [--label TEXT]
+                          [--charset utf-8|iso-8859-1|windows-1252] [--passphrase-fd N]
 claviger admin key canary NAME --field FIELD --record RECORD [--value TEXT]
 
   --suite      x: X25519 (default), p: P-256, q: ML-KEM-768 with X25519, against quantum computers
@@ -82,6 +84,7 @@ claviger admin key canary NAME --field FIELD --record RECORD [--value TEXT]
                - is dropped, as a card verification code must be
   --separator  between the parts: tab (default), newline, space or another character
   --padding    pkcs1: what PHP's openssl_public_encrypt does unless told (default); oaep: its other padding
+  --charset    of the text that was encrypted: utf-8 (default), iso-8859-1, windows-1252; it becomes UTF-8
   --as NAME, --at ADDRESS, --json
 
 A canary is a token that nobody has a reason to open: put it into a row of the database. Opening it locks

@@ -2,6 +2,7 @@
 import { LEGACY_PADDINGS } from '../../../protocol/api/routes.ts'
 import type { KeyInfo } from '../../../protocol/api/schemas.ts'
 import type { LegacyForm } from '../../../protocol/envelope/legacy.ts'
+import { LEGACY_CHARSETS } from '../../../protocol/envelope/legacy-charset.ts'
 import { checkForm } from '../../../protocol/envelope/legacy-payload.ts'
 import { handIn } from '../../client/hand-in.ts'
 import { type Surroundings, UsageError } from '../command.ts'
@@ -18,6 +19,7 @@ export interface ImportOptions extends Choice {
   separator?: string | undefined
   padding?: string | undefined
   label?: string | undefined
+  charset?: string | undefined
   'passphrase-fd'?: string | undefined
   json?: boolean | undefined
 }
@@ -59,7 +61,7 @@ export function legacyKind({ legacy }: Pick<KeyInfo, 'legacy'>): string {
 }
 
 function readForm(options: ImportOptions): LegacyForm {
-  const { payload, separator = 'tab', padding = 'pkcs1', label } = options
+  const { payload, separator = 'tab', padding = 'pkcs1', label, charset = 'utf-8' } = options
   const found = LEGACY_PADDINGS.find(known => known === padding)
   if (!found)
     throw new UsageError(`there is no padding ${padding}`, `it is one of ${LEGACY_PADDINGS.join(', ')}`)
@@ -67,6 +69,9 @@ function readForm(options: ImportOptions): LegacyForm {
     throw new UsageError('--label is for OAEP', 'leave it out, or say --padding oaep')
   if (label !== undefined && (label === '' || label.length > MAX_LABEL))
     throw new UsageError(`--label takes 1 to ${MAX_LABEL} characters`)
+  const set = LEGACY_CHARSETS.find(known => known === charset.toLowerCase())
+  if (!set)
+    throw new UsageError(`there is no charset ${charset}`, `it is one of ${LEGACY_CHARSETS.join(', ')}`)
   if (payload === undefined)
     throw new UsageError(
       '--payload is missing',
@@ -82,5 +87,10 @@ function readForm(options: ImportOptions): LegacyForm {
       'what must not be kept, such as a card verification code, is written as - and dropped',
     )
   }
-  return { padding: found, ...form, ...(label === undefined ? {} : { label }) }
+  return {
+    padding: found,
+    ...form,
+    ...(label === undefined ? {} : { label }),
+    ...(set === 'utf-8' ? {} : { charset: set }),
+  }
 }

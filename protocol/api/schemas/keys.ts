@@ -1,5 +1,6 @@
 /** Schemas of the routes about keys and canaries. */
 import Type, { type Static } from 'typebox'
+import { LEGACY_CHARSETS } from '../../envelope/legacy-charset.ts'
 import { LEGACY_PADDINGS, MAX_RETIRE_DAYS, RETIRE_DAYS } from '../routes.ts'
 import { Base64url, Count, closed, literals, Name, Time } from './common.ts'
 
@@ -18,6 +19,10 @@ const legacyForm = {
     minItems: 1,
     maxItems: 16,
     description: 'class of each part of a payload in its order; empty for one that is dropped',
+  }),
+  charset: Type.Optional({
+    ...literals(LEGACY_CHARSETS),
+    description: `of the text in a payload; ${LEGACY_CHARSETS[0]} unless told`,
   }),
 }
 
