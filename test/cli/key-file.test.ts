@@ -26,7 +26,7 @@ t.test('When a key file is made, then the public key is printed, and the risk is
   t.match(made.stdout, /^key +version +public key\norders +1 +clvp1:x:default:orders:1:[\w-]{43}\n$/)
   t.match(made.stderr, /^claviger: risk: the keys are on this machine: .*\n(claviger: risk: .*\n){2}$/)
   t.equal((await stat(join(home, 'keys.json'))).mode & 0o777, 0o600)
-  t.strictSame(await readdir(home), ['keys.json'])
+  t.strictSame(await readdir(home), ['keys.json', 'keys.json.lock'])
   const shown = await withWords(['key', 'show', LOCAL, '--public'])
   publicKey = shown.stdout.trim()
   t.match(made.stdout, publicKey)

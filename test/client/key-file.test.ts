@@ -215,6 +215,10 @@ t.test('When a key is made or rotated, then no name and no version is there twic
 })
 
 const first = (old: KeyRing | null) => old ?? ringOf('orders')
+const rotate = (old: KeyRing | null) => {
+  rotateKey(old!, 'orders', 1)
+  return old!
+}
 
 t.test('When a file is made, then only its user reads it, and nothing else is left there', async t => {
   const directory = t.testdir()
@@ -233,7 +237,7 @@ t.test('When a file is made, then only its user reads it, and nothing else is le
   }
   await t.rejects(changeKeyFile(path, WORDS, failing, CHEAP), { message: 'no' })
   t.equal(await readFile(path, 'utf8'), before)
-  t.strictSame(await readdir(directory), ['keys.json'])
+  t.strictSame(await readdir(directory), ['keys.json', 'keys.json.lock'])
 })
 
 t.test('When a file cannot be what it should, then it says so and changes nothing', async t => {
@@ -263,10 +267,6 @@ t.test('When a file cannot be what it should, then it says so and changes nothin
 t.test('When several rotate at the same time, then one is alone, and no version is lost', async t => {
   const path = join(t.testdir(), 'keys.json')
   await changeKeyFile(path, WORDS, first, CHEAP)
-  const rotate = (old: KeyRing | null) => {
-    rotateKey(old!, 'orders', 1)
-    return old!
-  }
   const outcomes = await Promise.allSettled(
     Array.from({ length: 8 }, () => changeKeyFile(path, WORDS, rotate, CHEAP)),
   )
@@ -294,11 +294,67 @@ t.test('When a run is killed while it writes, then the file is the old one or th
     const now = keys[0]!.versions.length
     t.ok(told > versions && (now === told || now === told + 1), `told of ${told}, there are ${now}`)
     versions = now
-    if ((await readdir(join(path, '..'))).length > 1) {
-      left++
-      await t.rejects(changeKeyFile(path, WORDS, first, CHEAP), { code: 'bad-source', hint: /remove it/ })
-      await rm(`${path}.new`)
-    }
+    if ((await readdir(join(path, '..'))).includes('keys.json.new')) left++
   }
-  t.comment(`${left} of 12 were killed with the new file there`)
+  // The last of them is followed by a run that nobody kills.
+  t.equal((await changeKeyFile(path, WORDS, rotate, CHEAP)).keys[0]!.versions.length, versions + 1)
+  t.strictSame((await readdir(join(path, '..'))).sort(), ['keys.json', 'keys.json.lock'])
+  t.comment(`${left} of 12 were killed with the new file there, and the next went on`)
 })
+
+t.test(
+  'When a run is killed between any two steps of making the first file, then the next one goes on',
+  async t => {
+    let [left, whole] = [0, 0]
+    for (let i = 0; i < 12; i++) {
+      const directory = t.testdir()
+      const path = join(directory, 'keys.json')
+      const child = spawn(...bareNode(CHILD, path, WORDS, '1'), { stdio: 'ignore' })
+      const ended = once(child, 'exit')
+      const end = performance.now() + 20_000
+      // As soon as there is anything of it, at a random moment.
+      while (child.exitCode === null && performance.now() < end && !(await readdir(directory)).length)
+        await new Promise(resolve => setImmediate(resolve))
+      await new Promise(resolve => setTimeout(resolve, Math.random() * 4))
+      child.kill('SIGKILL')
+      await ended
+      const names = await readdir(directory)
+      const isThere = names.includes('keys.json')
+      if (names.includes('keys.json.new')) left++
+      const made = await changeKeyFile(path, WORDS, old => old ?? ringOf('later'), CHEAP)
+      if (isThere) t.equal(made.keys[0]!.name, 'orders')
+      if (made.keys[0]!.name === 'orders') whole++
+      t.strictSame(plain(await readKeyFile(path, WORDS)), plain(made))
+      t.strictSame((await readdir(directory)).sort(), ['keys.json', 'keys.json.lock'])
+    }
+    t.comment(`${left} of 12 left a new file; in ${whole} the key was the one of the killed run`)
+  },
+)
+
+t.test(
+  'When a run left its new file, then the next one replaces it, and never the only whole copy',
+  async t => {
+    const directory = t.testdir()
+    const path = join(directory, 'keys.json')
+    const names = async () => (await readdir(directory)).sort()
+    for (const torn of ['', text.slice(0, 100), 'x']) {
+      await writeFile(`${path}.new`, torn)
+      await t.rejects(changeKeyFile(path, 'too short', first, CHEAP), { code: 'malformed-request' })
+      await writeFile(`${path}.new`, torn)
+      const made = await changeKeyFile(path, WORDS, first, CHEAP)
+      await writeFile(`${path}.new`, torn)
+      t.equal((await changeKeyFile(path, WORDS, rotate, CHEAP)).keys[0]!.versions.length, 2)
+      t.strictSame(await names(), ['keys.json', 'keys.json.lock'], `${made.keys.length}`)
+      await rm(path)
+    }
+    await writeFile(`${path}.new`, text)
+    await t.rejects(changeKeyFile(path, 'other words in here', first, CHEAP), REFUSED)
+    t.strictSame(plain(await readKeyFile(path, WORDS)), plain(ring), 'nothing is known to be lost')
+    const later = await changeKeyFile(path, WORDS, rotate, CHEAP)
+    t.strictSame(plain(await readKeyFile(path, WORDS)), plain(later))
+    const whole = await readFile(path, 'utf8')
+    await writeFile(`${path}.new`, text)
+    await t.rejects(changeKeyFile(path, 'the wrong words here', first, CHEAP), REFUSED)
+    t.equal(await readFile(path, 'utf8'), whole, 'a left file is not put over one that is there')
+  },
+)

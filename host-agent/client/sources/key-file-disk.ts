@@ -1,10 +1,12 @@
 /**
- * Key files on the disk: read, made, and replaced so that under the name there is a whole file at every instant. The new file,
- * `FILE.new`, is the lock: whoever could make it is alone, and looks whether the file is still what was read before, so that no
- * version of a key is lost between two who rotate. Nothing slow is done with the lock, so few runs are cut off with it.
+ * Key files on the disk: read, made, and replaced so that under the name there is a whole file at every instant. Who replaces one is alone
+ * (`FILE.lock`), and looks whether the file is still what was read before, so that no version of a key is lost between two who rotate.
+ * So a `FILE.new` that is there already is of a run that was cut off. It was told to nobody, and is written over; but where there is no
+ * `FILE`, it may be the only copy there is: a whole one becomes the file.
  */
-import { type FileHandle, link, open, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { alone } from './file-lock.ts'
 import {
   formatKeyFile,
   type Header,
@@ -57,7 +59,7 @@ export async function changeKeyFile(
   change: (ring: KeyRing | null) => KeyRing,
   cost?: Cost,
 ): Promise<KeyRing> {
-  const text = await readText(path)
+  const text = (await readText(path)) ?? (await finishFirst(path))
   if (text === null) demandPassphrase(passphrase, FILE_PASSPHRASE)
   const old = text === null ? await fresh(passphrase, cost) : await opened(text, passphrase)
   try {
@@ -74,25 +76,78 @@ export async function changeKeyFile(
  * @throws SourceError `bad-source` when that is no longer so, `storage-failed`
  */
 async function replace(path: string, from: string | null, to: string): Promise<void> {
-  const next = `${path}.new`
-  const file = await makeAlone(next)
-  let isPlaced = false
-  try {
-    if ((await readText(path)) !== from)
-      throw new SourceError('bad-source', `another claviger has just changed ${path}`, { hint: 'try again' })
+  await locked(path, async () => {
+    if ((await readText(path)) !== from) throw changing(path)
+    const next = nextOf(path)
+    let isPlaced = false
+    try {
+      await stored(path, async () => {
+        if (from !== null) await rm(next, { force: true })
+        // For its user only.
+        const file = await open(next, 'wx', 0o600)
+        try {
+          await file.writeFile(to)
+          await file.sync()
+        } finally {
+          await file.close()
+        }
+        // link(2) never replaces a file that came between.
+        if (from === null) await link(next, path)
+        else await rename(next, path)
+        isPlaced = from !== null
+        await syncDirectory(dirname(path))
+      })
+    } finally {
+      if (!isPlaced) await rm(next, { force: true }).catch(() => {})
+    }
+  })
+}
+
+/**
+ * Where there is no file, but a whole new one that a run left when it was cut off, that becomes the file; what is not whole is removed.
+ * @returns its text, `null` where there is none
+ */
+async function finishFirst(path: string): Promise<string | null> {
+  const next = nextOf(path)
+  if ((await readText(next)) === null) return null
+  return locked(path, async () => {
+    const [is, left] = [await readText(path), await readText(next)]
+    if (is !== null || left === null) return is
+    const isWhole = isKeyFile(left)
     await stored(path, async () => {
-      await file.writeFile(to)
-      await file.sync()
-      // link(2) never replaces a file that came between.
-      if (from === null) await link(next, path)
-      else await rename(next, path)
-      isPlaced = from !== null
+      if (isWhole) await link(next, path)
+      await rm(next)
       await syncDirectory(dirname(path))
     })
-  } finally {
-    await file.close()
-    if (!isPlaced) await unlink(next).catch(() => {})
+    return isWhole ? left : null
+  })
+}
+
+const nextOf = (path: string) => `${path}.new`
+
+function isKeyFile(text: string): boolean {
+  try {
+    parseKeyFile(text)
+    return true
+  } catch {
+    return false
   }
+}
+
+/** @throws SourceError `bad-source` where another is at it, `storage-failed` */
+async function locked<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const done = await alone(`${path}.lock`, work).catch(cause => {
+    if (cause instanceof SourceError || cause instanceof KeyFileError) throw cause
+    throw new SourceError('storage-failed', `${path}.lock cannot be used: ${(cause as Error).message}`, {
+      cause,
+    })
+  })
+  if (!done) throw changing(path)
+  return done.value
+}
+
+function changing(path: string): SourceError {
+  return new SourceError('bad-source', `another claviger has just changed ${path}`, { hint: 'try again' })
 }
 
 async function fresh(passphrase: string, cost: Cost | undefined) {
@@ -131,25 +186,6 @@ async function readText(path: string): Promise<string | null> {
     throw cause instanceof KeyFileError ? cause : unreadable(path, cause)
   } finally {
     await file.close()
-  }
-}
-
-/** For its user only. */
-async function makeAlone(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'wx', 0o600)
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (code === 'EEXIST')
-      throw new SourceError(
-        'bad-source',
-        `${path} is there: another claviger is changing the key file, or was cut off`,
-        {
-          cause,
-          hint: 'if no other is running, remove it: the key file itself is whole',
-        },
-      )
-    throw new SourceError('storage-failed', `${path} cannot be made: ${code}`, { cause })
   }
 }
 
