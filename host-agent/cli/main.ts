@@ -1,38 +1,10 @@
 /** `claviger`: finds the command, runs it, and turns what it throws into a message and an exit status. */
 import { ClavigerError } from '../../protocol/api/errors.ts'
+import { ChoiceError } from '../shop/labels/errors.ts'
+import { VERSION } from '../version.ts'
 import { type Command, type Surroundings, UsageError } from './command.ts'
+import { COMMANDS } from './command-table.ts'
 import { Terminal } from './terminal.ts'
-
-/** Commands by name, in the order of the overview; each is loaded only when it is used. */
-const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
-  demo: () => import('./commands/demo.ts'),
-  status: () => import('./commands/status.ts'),
-  image: () => import('./commands/image.ts'),
-  flash: () => import('./commands/flash.ts'),
-  provision: () => import('./commands/provision.ts'),
-  enrol: () => import('./commands/enrol.ts'),
-  agent: () => import('./commands/agent.ts'),
-  unlock: () => import('./commands/unlock.ts'),
-  lock: () => import('./commands/lock.ts'),
-  lockdown: () => import('./commands/lockdown.ts'),
-  seal: () => import('./commands/seal.ts'),
-  open: () => import('./commands/open.ts'),
-  key: () => import('./commands/key.ts'),
-  'key move': () => import('./commands/key-move.ts'),
-  'shop check': () => import('./commands/shop-check.ts'),
-  'shop seal': () => import('./commands/shop-seal.ts'),
-  'shop rewrap': () => import('./commands/shop-rewrap.ts'),
-  'shop open': () => import('./commands/shop-open.ts'),
-  'shop labels': () => import('./commands/shop-labels.ts'),
-  'admin key': () => import('./commands/admin-key.ts'),
-  'admin agent': () => import('./commands/admin-agent.ts'),
-  'admin grant': () => import('./commands/admin-grant.ts'),
-  'admin recipient': () => import('./commands/admin-recipient.ts'),
-  'admin lockdown': async () => ({ command: (await import('./commands/lockdown.ts')).adminCommand }),
-  'admin audit': () => import('./commands/admin-audit.ts'),
-  'admin health': () => import('./commands/admin-health.ts'),
-  'admin settings': () => import('./commands/admin-settings.ts'),
-}
 
 async function main(args: string[], surroundings: Surroundings): Promise<number> {
   const { terminal } = surroundings
@@ -42,6 +14,10 @@ async function main(args: string[], surroundings: Surroundings): Promise<number>
   if (['', 'help', '--help', '-h'].includes(name)) {
     terminal.explain(await overview())
     return name === '' ? 2 : 0
+  }
+  if (['--version', 'version'].includes(name)) {
+    terminal.print(`claviger ${VERSION}`)
+    return 0
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!load) {
@@ -65,7 +41,7 @@ async function main(args: string[], surroundings: Surroundings): Promise<number>
 }
 
 function report(error: unknown, command: Command, json: boolean, terminal: Terminal): number {
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof ChoiceError) {
     terminal.say(error.message)
     if (error.hint) terminal.hint(error.hint)
     else terminal.explain(command.usage)

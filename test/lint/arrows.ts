@@ -38,7 +38,7 @@ const INSIDE_HOST_AGENT: Record<string, readonly string[]> = {
   seal: [],
   // one command starts the daemon
   cli: ['client', 'seal', 'agent', 'shop'],
-  agent: ['client', 'seal'],
+  agent: ['client', 'seal', 'shop'],
   shop: ['client', 'seal'],
   plugins: ['client', 'seal'],
 }

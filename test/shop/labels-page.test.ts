@@ -1,9 +1,9 @@
 /** Labels on paper: all of an address is on its label, each label is at its place, and no name breaks out of the page. */
 import fc from 'fast-check'
 import t from 'tap'
-import { fit, LINE_HEIGHT, widthOf } from '../../host-agent/cli/labels/fit.ts'
-import { labelPage, type Order } from '../../host-agent/cli/labels/page.ts'
-import { perSheet, placeOf, STOCKS, stockOf } from '../../host-agent/cli/labels/stock.ts'
+import { fit, LINE_HEIGHT, widthOf } from '../../host-agent/shop/labels/fit.ts'
+import { labelPage, type Order } from '../../host-agent/shop/labels/page.ts'
+import { perSheet, placeOf, STOCKS, stockOf } from '../../host-agent/shop/labels/stock.ts'
 
 const POINTS_PER_MM = 72 / 25.4
 const squeeze = (texts: readonly string[]) => texts.join('').replace(/\s+/g, '')

@@ -5,11 +5,10 @@ import type { RewrapBody } from '../../../protocol/api/schemas.ts'
 import { parsePublicKey } from '../../../protocol/envelope/token.ts'
 import { ConnectionError } from '../../client/errors.ts'
 import type { KeySource } from '../../client/sources/source.ts'
+import { isSendable, type Outcome, placeFault, type Task } from '../../shop/opening/cells.ts'
 import { COMMON, type Command, readArguments, UsageError } from '../command.ts'
-import { HINTS, isSendable, readWish } from '../opening.ts'
+import { HINTS, readWish } from '../opening.ts'
 import { ROW_OPTIONS, ROW_USAGE, runRows } from '../rows/command.ts'
-import type { Outcome } from '../rows/convert.ts'
-import { placeFault, type Task } from '../rows/mapping.ts'
 import { chooseSource, SOURCE_OPTIONS, withSource } from '../sources.ts'
 
 export const command: Command = {

@@ -1,11 +1,10 @@
 /** `claviger open`: one token, or a table of them, opened by a source of keys for a purpose. */
+import { MAX_CIPHERTEXT, opener } from '../../shop/opening/cells.ts'
 import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import {
   checkCandidate,
   failureOf,
   HINTS,
-  MAX_CIPHERTEXT,
-  opener,
   readWish,
   WISH_OPTIONS,
   WISH_USAGE,

@@ -4,11 +4,11 @@ import { open } from 'node:fs/promises'
 import { ClavigerError } from '../../../protocol/api/errors.ts'
 import { MAX_PLAINTEXT_LENGTH } from '../../../protocol/envelope/token.ts'
 import { type Seal, sealer } from '../../seal/seal.ts'
+import { type Outcome, placeFault, type Task } from '../../shop/opening/cells.ts'
 import { type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { ROW_OPTIONS, ROW_USAGE, runRows } from '../rows/command.ts'
-import type { Outcome } from '../rows/convert.ts'
 import { readInput } from '../rows/input.ts'
-import { checkField, placeFault, type Task } from '../rows/mapping.ts'
+import { checkField } from '../rows/mapping.ts'
 
 const MAX_KEY_FILE = 8192
 

@@ -1,14 +1,15 @@
 /** `claviger shop labels`: address labels of rows of the shop's database, as a page to print. */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
+import { checkColumns, checkSkip, chooseAddress, readFrom, withAddresses } from '../../shop/labels/choose.ts'
+import { columnsFor, type Gathered, type Gathering, gather } from '../../shop/labels/gather.ts'
+import { labelPage, sheetCount } from '../../shop/labels/page.ts'
+import { stockOf } from '../../shop/labels/stock.ts'
+import { opener } from '../../shop/opening/cells.ts'
 import { describeForReading } from '../../shop/opening/columns.ts'
 import { type Key, wantedRows } from '../../shop/opening/wanted-rows.ts'
 import { COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
-import { checkColumns, chooseAddress, readFrom, readSkip, withAddresses } from '../labels/choose.ts'
-import { columnsFor, type Gathered, type Gathering, gather } from '../labels/gather.ts'
-import { labelPage, sheetCount } from '../labels/page.ts'
 import { checkWritable, writePlaintext } from '../labels/plaintext-file.ts'
-import { stockOf } from '../labels/stock.ts'
-import { opener, readWish } from '../opening.ts'
+import { readWish } from '../opening.ts'
 import { ROWS_PATIENCE_MS } from '../rows/opening.ts'
 import { chooseTable, readMapping, withDatabase } from '../shop/database.ts'
 import { plural } from '../shop/report.ts'
@@ -55,7 +56,7 @@ does not fit, is left out and named on standard error with the reason; the exit 
     const wish = readWish({ purpose, reason }, undefined)
     if (out === undefined) throw new UsageError('--out is missing', 'name the file of the page')
     const stock = stockOf(options['per-page'] ?? '3x8')
-    const skip = readSkip(options.skip, stock)
+    const skip = checkSkip(readNumber(options.skip ?? '0'), stock, '--skip')
     const from = readFrom(options['from-country'])
     const mapping = await readMapping(positionals[0]!)
     const mapped = chooseTable(withAddresses(mapping, options.table), options.table)
@@ -122,6 +123,11 @@ does not fit, is left out and named on standard error with the reason; the exit 
       return leftOut.length > 0 || missing.length > 0 ? 1 : 0
     })
   },
+}
+
+/** @returns NaN for what is no number */
+function readNumber(text: string): number {
+  return /^\d{1,3}$/.test(text) ? Number(text) : Number.NaN
 }
 
 /** Says which rows are not on the page. */

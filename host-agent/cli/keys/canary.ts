@@ -1,8 +1,9 @@
 /** `claviger admin key canary`: a token that nobody has a reason to open. */
 import { randomInt } from 'node:crypto'
+import { placeFault } from '../../shop/opening/cells.ts'
 import { type Surroundings, UsageError } from '../command.ts'
 import { decoyCard } from '../decoy.ts'
-import { checkField, placeFault } from '../rows/mapping.ts'
+import { checkField } from '../rows/mapping.ts'
 import { type Choice, chooseProfile, withAppliance } from '../session.ts'
 
 /** Longest decoy, in characters. */

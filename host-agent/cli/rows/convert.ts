@@ -2,11 +2,9 @@
  * Rows in, rows out, in order: cells are gathered into batches, some batches are under way at once, and memory is bounded
  * by their number.
  */
-import { type Mapping, type Plan, planRow, type Task } from './mapping.ts'
+import type { Outcome, Task } from '../../shop/opening/cells.ts'
+import { type Mapping, type Plan, planRow } from './mapping.ts'
 import type { GoodRow, Row } from './row.ts'
-
-/** What became of a cell: its value, base64url where it is not text, or the code of its failure. */
-export type Outcome = { value: string; isEncoded?: boolean } | { code: string }
 
 /** Seals or opens cells; rejects when that is of no use for any other cell. */
 export type Work = (tasks: readonly Task[]) => Promise<Outcome[]>

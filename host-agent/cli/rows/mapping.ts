@@ -1,6 +1,6 @@
 /** `--column NAME=FIELD` and `--record 'orders/{id}'`: which cells are sealed, and which context each belongs to. */
-import { contextInfo, isName } from '../../../protocol/envelope/context.ts'
-import { ContextError } from '../../../protocol/envelope/errors.ts'
+import { isName } from '../../../protocol/envelope/context.ts'
+import { placeFault, type Task } from '../../shop/opening/cells.ts'
 import { UsageError } from '../command.ts'
 import { type Cell, ERROR_COLUMN, type GoodRow } from './row.ts'
 
@@ -20,14 +20,6 @@ export interface Mapping {
   record: RecordTemplate
   /** Columns that name the record. */
   placeholders: readonly string[]
-}
-
-/** One cell's text, and where it belongs. */
-export interface Task {
-  readonly column: string
-  readonly field: string
-  readonly record: string
-  readonly text: string
 }
 
 /** What a row asks for: its cells, or why not. */
@@ -91,17 +83,6 @@ function readTemplate(text: string): Pick<Mapping, 'record' | 'placeholders'> {
       "write a column's name in braces, as in --record 'orders/{id}'",
     )
   return { record, placeholders: record.filter((_, i) => i % 2 === 1) }
-}
-
-/** Whether a context is one; what else is in it than field and record is another's concern. */
-export function placeFault(field: string, record: string): string | null {
-  try {
-    contextInfo({ namespace: 'default', key: 'any', field, record })
-    return null
-  } catch (error) {
-    if (error instanceof ContextError) return error.code
-    throw error
-  }
 }
 
 /** Finds the cells of a row and their record. */

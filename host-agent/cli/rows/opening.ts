@@ -1,7 +1,7 @@
 /** Opens the cells of rows with the source that a command was given. */
 import { whenLocal } from '../../client/errors.ts'
+import { opener, type Wish } from '../../shop/opening/cells.ts'
 import type { Surroundings } from '../command.ts'
-import { opener, type Wish } from '../opening.ts'
 import { chooseSource, type SourceOptions, withSource } from '../sources.ts'
 import type { RowRun } from './run.ts'
 

@@ -1,5 +1,5 @@
 /** The part of the recovery sheet on the device's light: the table of docs/light-and-button.md, for somebody who stands before it. */
-import { type Html, html } from './html.ts'
+import { type Html, html } from '../../shop/labels/html.ts'
 
 const LIGHTS: [light: string, says: Html][] = [
   ['steady', html`It works.`],

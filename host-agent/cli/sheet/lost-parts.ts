@@ -1,5 +1,5 @@
 /** The part of the recovery sheet on what is lost: what still works, what to do, and where nothing helps. */
-import { type Html, html } from './html.ts'
+import { type Html, html } from '../../shop/labels/html.ts'
 import type { SheetFacts } from './sheet.ts'
 
 /** Said once, for all rows; the same as in the README. */

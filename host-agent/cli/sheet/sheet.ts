@@ -1,7 +1,7 @@
 /** The recovery sheet: one printable page for the safe. It holds no secret; the passphrase is written into it by hand. */
 import { deviceSerial } from '../../../protocol/identity/device-serial.ts'
+import { escapeHtml, type Html, html } from '../../shop/labels/html.ts'
 import { fingerprintGroups } from '../fingerprint.ts'
-import { escapeHtml, type Html, html } from './html.ts'
 import { lights } from './lights.ts'
 import { lostParts } from './lost-parts.ts'
 import { STYLE } from './style.ts'

@@ -1,5 +1,5 @@
 /** Sheets of labels as they are sold: where on the paper each label is. Lengths in mm. */
-import { UsageError } from '../command.ts'
+import { ChoiceError } from './errors.ts'
 
 export interface Stock {
   readonly paper: 'A4' | 'Letter'
@@ -59,7 +59,7 @@ export const STOCKS: { readonly [name: string]: Stock } = {
 /** By paper and how many labels are on it, as packets say it. */
 const ALIASES: { readonly [name: string]: string } = { 'a4-24': '3x8', 'a4-14': '2x7', 'letter-30': '3x10' }
 
-/** @throws UsageError for a sheet that is not known */
+/** @throws ChoiceError for a sheet that is not known */
 export function stockOf(name: string): Stock {
   const plain = name
     .trim()
@@ -68,7 +68,7 @@ export function stockOf(name: string): Stock {
     .replace('×', 'x')
   const known = Object.hasOwn(ALIASES, plain) ? ALIASES[plain]! : plain
   if (Object.hasOwn(STOCKS, known)) return STOCKS[known]!
-  throw new UsageError(
+  throw new ChoiceError(
     `there is no sheet of labels ${name}`,
     'there are 3x8 or A4-24 (70 x 37 mm), 2x7 or A4-14 (99.1 x 38.1 mm), 3x10 or Letter-30 (66.7 x 25.4 mm)',
   )

@@ -1,6 +1,7 @@
 /** The page of labels: sheets that fit the stock, and behind them a packing list for each order. It runs no script and asks for nothing. */
-import { type Html, html } from '../sheet/html.ts'
+
 import type { Fitted } from './fit.ts'
+import { type Html, html } from './html.ts'
 import { perSheet, placeOf, type Stock } from './stock.ts'
 import { styleOf } from './style.ts'
 
