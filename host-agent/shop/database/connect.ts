@@ -26,7 +26,8 @@ export async function connect(connection: Connection, env: NodeJS.ProcessEnv): P
   return (await import('./postgres.ts')).openPostgres(connection, secrets)
 }
 
-async function readSecrets(
+/** @throws DatabaseError for a file that cannot be read */
+export async function readSecrets(
   { passwordFile, authority }: ServerConnection,
   env: NodeJS.ProcessEnv,
 ): Promise<Secrets> {

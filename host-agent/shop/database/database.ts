@@ -59,6 +59,20 @@ export interface Row {
   readonly cells: readonly Cell[]
 }
 
+/** Rows after a key, up to another and with that; `null` is the beginning or the end of the table. */
+export interface KeyRange {
+  readonly after: readonly string[] | null
+  readonly upTo: readonly string[] | null
+}
+
+/** Values that are looked for in a column. */
+export interface Old {
+  /** As LIKE takes them. */
+  readonly patterns: readonly string[]
+  /** Whether text that is no token is meant, too. */
+  readonly plain: boolean
+}
+
 /** What a row becomes. */
 export interface Replacement {
   readonly row: Row
@@ -86,8 +100,27 @@ export interface Database {
   extent(table: Table, column: string): Promise<Extent>
   /** How many keys occur more than once, of the columns that are to be one. */
   duplicates(table: Table, key: readonly string[]): Promise<number>
-  /** The next rows in the order of the key. @param after - key of the last row of the page before */
-  page(selection: Selection, after: readonly string[] | null, limit: number): Promise<Row[]>
+  /** How many values of a column are old; the server looks, and sends none of them. */
+  remaining(table: Table, column: string, old: Old): Promise<number>
+  /** @returns the key of the `count`-th row after another; `null` where fewer follow */
+  boundary(
+    table: Table,
+    key: readonly string[],
+    after: readonly string[] | null,
+    count: number,
+  ): Promise<readonly string[] | null>
+  /**
+   * The next rows in the order of the key.
+   *
+   * @param after - key of the last row of the page before
+   * @param upTo - the last key; `null` and nothing are the end of the table
+   */
+  page(
+    selection: Selection,
+    after: readonly string[] | null,
+    limit: number,
+    upTo?: readonly string[] | null,
+  ): Promise<Row[]>
   /** The rows of these keys that are still there, in any order. */
   pick(selection: Selection, keys: readonly (readonly string[])[]): Promise<Row[]>
   /**

@@ -1,5 +1,5 @@
 /** The SQL that the three databases share, with what differs between them as parameters. */
-import type { Cell, Column, Extent, Replacement, Row, Selection, Table } from './database.ts'
+import type { Cell, Column, Extent, KeyRange, Old, Replacement, Row, Selection, Table } from './database.ts'
 import { DatabaseError } from './errors.ts'
 
 /** How a database writes things. */
@@ -48,28 +48,47 @@ export function columnOf(table: Table, name: string): Column {
   return column
 }
 
-/** Rows after a key, in its order. The condition is spelled out: not every planner uses an index for `(a, b) > (x, y)`. */
+/** Rows of a range of keys, in their order. */
 export function pageStatement(
   dialect: Dialect,
-  { table, key, columns }: Selection,
-  after: readonly string[] | null,
+  selection: Selection,
+  range: KeyRange,
   limit: number,
 ): Statement {
+  return statement(
+    dialect,
+    parameter =>
+      `${select(dialect, selection)}${whereIn(dialect, selection, range, parameter)} ${order(dialect, selection)} LIMIT ${limit}`,
+  )
+}
+
+/** The key of the `count`-th row after a key. */
+export function boundaryStatement(
+  dialect: Dialect,
+  selection: Selection,
+  after: readonly string[] | null,
+  count: number,
+): Statement {
+  const range = { after, upTo: null }
+  return statement(
+    dialect,
+    parameter =>
+      `${select(dialect, selection)}${whereIn(dialect, selection, range, parameter)} ${order(dialect, selection)} LIMIT 1 OFFSET ${count - 1}`,
+  )
+}
+
+/** How many values of a column are like one of the patterns, or are no token. */
+export function remainingStatement(
+  dialect: Dialect,
+  table: Table,
+  column: string,
+  { patterns, plain }: Old,
+): Statement {
   return statement(dialect, parameter => {
-    const compare = (i: number, operator: string) =>
-      `${dialect.quote(key[i]!)} ${operator} ${dialect.keyValue(columnOf(table, key[i]!), parameter(after![i]!))}`
-    const alternatives = () =>
-      key.map((_, i) =>
-        [...key.slice(0, i).map((_, before) => compare(before, '=')), compare(i, '>')].join(' AND '),
-      )
-    const where =
-      after === null
-        ? ''
-        : key.length === 1
-          ? ` WHERE ${compare(0, '>')}`
-          : ` WHERE ${compare(0, '>=')} AND (${alternatives().join(' OR ')})`
-    const order = key.map(name => dialect.quote(name)).join(', ')
-    return `${select(dialect, { table, key, columns })}${where} ORDER BY ${order} LIMIT ${limit}`
+    const text = dialect.read(dialect.quote(column))
+    const alternatives = patterns.map(pattern => `${text} LIKE ${parameter(pattern)}`)
+    if (plain) alternatives.push(`(${text} NOT LIKE ${parameter('clv1.%')} AND ${text} <> ${parameter('')})`)
+    return `SELECT count(*) AS "count" FROM ${dialect.table(table)} WHERE ${alternatives.join(' OR ') || '1 = 0'}`
   })
 }
 
@@ -156,6 +175,37 @@ export function checkReadBack(
 function select(dialect: Dialect, { table, key, columns }: Selection): string {
   const wanted = [...key, ...columns].map((name, i) => `${dialect.read(dialect.quote(name))} AS c${i}`)
   return `SELECT ${wanted.join(', ')} FROM ${dialect.table(table)}`
+}
+
+function order(dialect: Dialect, { key }: Selection): string {
+  return `ORDER BY ${key.map(name => dialect.quote(name)).join(', ')}`
+}
+
+/** The conditions are spelled out: not every planner uses an index for `(a, b) > (x, y)`. */
+function whereIn(
+  dialect: Dialect,
+  { table, key }: Selection,
+  { after, upTo }: KeyRange,
+  parameter: (value: Cell) => string,
+): string {
+  const beyond = (limit: readonly string[], operator: '>' | '<', last: '>' | '<=') => {
+    const compare = (i: number, operator: string) =>
+      `${dialect.quote(key[i]!)} ${operator} ${dialect.keyValue(columnOf(table, key[i]!), parameter(limit[i]!))}`
+    if (key.length === 1) return compare(0, last)
+    const first = compare(0, `${operator}=`)
+    const alternatives = key.map((_, i) =>
+      [
+        ...key.slice(0, i).map((_, before) => compare(before, '=')),
+        compare(i, i === key.length - 1 ? last : operator),
+      ].join(' AND '),
+    )
+    return `${first} AND (${alternatives.join(' OR ')})`
+  }
+  const conditions = [
+    ...(after === null ? [] : [beyond(after, '>', '>')]),
+    ...(upTo === null ? [] : [beyond(upTo, '<', '<=')]),
+  ]
+  return conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`
 }
 
 function keyIs(

@@ -2,6 +2,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Cell, Column, Database, Selection, Table, UniqueKey } from './database.ts'
 import {
+  boundaryStatement,
   checkReadBack,
   type Dialect,
   duplicatesSql,
@@ -9,6 +10,7 @@ import {
   extentSql,
   pageStatement,
   pickStatement,
+  remainingStatement,
   rowOf,
   type Statement,
   updateStatement,
@@ -88,9 +90,18 @@ export function openSqlite(path: string): Database {
       guarded(`${table.name} cannot be read`, () =>
         Number(ask(duplicatesSql(DIALECT, table, key))[0]!.count),
       ),
-    page: (selection, after, limit) =>
+    remaining: (table, column, old) =>
+      guarded(`${table.name} cannot be read`, () =>
+        Number(all(remainingStatement(DIALECT, table, column, old))[0]!.count),
+      ),
+    boundary: (table, key, after, count) =>
+      guarded(`${table.name} cannot be read`, () => {
+        const selection = { table, key, columns: [] }
+        return rows(selection, boundaryStatement(DIALECT, selection, after, count))[0]?.key ?? null
+      }),
+    page: (selection, after, limit, upTo = null) =>
       guarded(`${selection.table.name} cannot be read`, () =>
-        rows(selection, pageStatement(DIALECT, selection, after, limit)),
+        rows(selection, pageStatement(DIALECT, selection, { after, upTo }, limit)),
       ),
     pick: (selection, keys) =>
       guarded(`${selection.table.name} cannot be read`, () =>
