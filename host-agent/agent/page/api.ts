@@ -3,6 +3,11 @@
  *
  * Types alone: the browser's side (web/) and the agent's side share this file. Every call but those marked open carries the browser's token as
  * `Authorization: Bearer <token>`. A refusal is {@link PageProblem} with a status of 400 or more.
+ *
+ * Documents and files: `/` is `web/index.html`; `/field?from=ORIGIN` is `web/field.html`, where `content=""` of
+ * `<meta name="claviger-nonce" content="">` is filled with the nonce for `askFrame`; every other file of `web/` is at its own path, `/main.ts`,
+ * `/parts/list.ts`, `/page.css`. Types are stripped from `.ts`, and bare imports of `lit-html`, `lit-html/directives/….js` and `uplot` lead to
+ * `/vendor/…`; the style of uPlot is `/vendor/uplot/uPlot.min.css`.
  */
 import type { Reveal, Role, State } from '../../../protocol/api/routes.ts'
 import type { AgentInfo, GrantInfo, Health } from '../../../protocol/api/schemas.ts'
@@ -58,7 +63,7 @@ interface Call<Method, Path, Body, Answer, Who> {
 
 type Done = Record<never, never>
 
-/** A refusal: messages are for the person, in English; the page has its own words for codes that it knows. */
+/** A refusal: messages are for the person, in English; the page has its own words for codes that it knows (docs/formats/page.md). */
 export interface PageProblem {
   code: string
   message: string
@@ -94,6 +99,8 @@ export interface Overview {
   strangers: { path: string; serial: string | null; problem?: string; hint?: string }[]
   /** Tables of the shop's mapping, where the settings name one. */
   tables: ShopTable[]
+  /** Why the mapping that the settings name cannot be used. */
+  shopProblem?: { message: string; hint?: string }
   /** ms until revealed values are taken away, as the settings say. */
   clearAfter: number
 }
@@ -111,6 +118,8 @@ export interface Enrolment {
   asks: 'pin' | 'passphrase' | 'nothing'
   /** What it may open: `null` while nobody can tell; empty for other roles than operator. */
   purposes: Purpose[] | null
+  /** Requests of its namespace that wait until somebody presses the button of the device. */
+  waitsForTouch: number
   problem?: string
   hint?: string
 }
@@ -188,6 +197,7 @@ export interface TodayEntry {
   items: { field: string; records: string[]; code?: string }[]
 }
 
+/** Agents and grants are empty unless the device is operational. For administrators and auditors. */
 export interface AdminAnswer {
   agents: AgentInfo[]
   grants: GrantInfo[]
