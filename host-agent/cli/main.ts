@@ -1,9 +1,8 @@
 /** `claviger`: finds the command, runs it, and turns what it throws into a message and an exit status. */
 import { ClavigerError } from '../../protocol/api/errors.ts'
-import { ChoiceError } from '../shop/labels/errors.ts'
 import { VERSION } from '../version.ts'
 import { type Command, type Surroundings, UsageError } from './command.ts'
-import { COMMANDS } from './command-table.ts'
+import { COMMANDS, loadCommands } from './command-table.ts'
 import { Terminal } from './terminal.ts'
 
 async function main(args: string[], surroundings: Surroundings): Promise<number> {
@@ -41,7 +40,7 @@ async function main(args: string[], surroundings: Surroundings): Promise<number>
 }
 
 function report(error: unknown, command: Command, json: boolean, terminal: Terminal): number {
-  if (error instanceof UsageError || error instanceof ChoiceError) {
+  if (error instanceof UsageError) {
     terminal.say(error.message)
     if (error.hint) terminal.hint(error.hint)
     else terminal.explain(command.usage)
@@ -59,12 +58,9 @@ function report(error: unknown, command: Command, json: boolean, terminal: Termi
 }
 
 async function overview(): Promise<string> {
-  const width = Math.max(...Object.keys(COMMANDS).map(name => name.length)) + 2
-  const entries = await Promise.all(
-    Object.entries(COMMANDS).map(
-      async ([name, load]) => `  ${name.padEnd(width)}${(await load()).command.summary}\n`,
-    ),
-  )
+  const commands = await loadCommands()
+  const width = Math.max(...[...commands.keys()].map(name => name.length)) + 2
+  const entries = [...commands].map(([name, { summary }]) => `  ${name.padEnd(width)}${summary}\n`)
   return `claviger COMMAND [OPTIONS]\n\n${entries.join('')}\nclaviger COMMAND --help says more about one of them\n`
 }
 
