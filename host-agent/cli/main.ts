@@ -1,5 +1,6 @@
 /** `claviger`: finds the command, runs it, and turns what it throws into a message and an exit status. */
 import { ClavigerError } from '../../protocol/api/errors.ts'
+import { ChoiceError } from '../shop/labels/errors.ts'
 import { VERSION } from '../version.ts'
 import { type Command, type Surroundings, UsageError } from './command.ts'
 import { COMMANDS, loadCommands } from './command-table.ts'
@@ -40,7 +41,7 @@ async function main(args: string[], surroundings: Surroundings): Promise<number>
 }
 
 function report(error: unknown, command: Command, json: boolean, terminal: Terminal): number {
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof ChoiceError) {
     terminal.say(error.message)
     if (error.hint) terminal.hint(error.hint)
     else terminal.explain(command.usage)
