@@ -19,6 +19,8 @@ export interface Shop {
   readonly files: readonly string[]
   /** Runs one statement. Quotation marks for names are `"`. */
   run(sql: string, ...parameters: (string | number | null)[]): Promise<unknown[][]>
+  /** Kills the server with SIGKILL, and starts another one on its files; `null` where there is no server. */
+  readonly crash: (() => Promise<void>) | null
   stop(): Promise<void>
 }
 
@@ -52,6 +54,7 @@ function startSqlite(): Shop {
         .prepare(sql)
         .all(...parameters)
         .map(row => Object.values(row)),
+    crash: null,
     stop: async () => {
       database.close()
       rmSync(folder, { recursive: true })
@@ -72,11 +75,10 @@ async function startMariadb(): Promise<Shop> {
   if (installed.status !== 0) throw new Error(`mariadb-install-db: ${installed.stdout}${installed.stderr}`)
   const socket = join(folder, 'sock')
   const options = ['--skip-networking', `--pid-file=${join(folder, 'pid')}`, '--innodb-buffer-pool-size=32M']
-  // Nothing here has to outlive the machine.
-  options.push('--innodb-flush-log-at-trx-commit=0', '--innodb-flush-method=nosync', '--skip-log-bin')
-  const server = spawn(MARIADBD, ['--no-defaults', data, `--socket=${socket}`, ...options, ...asUser], {
-    stdio: 'ignore',
-  })
+  // What was committed outlives the server (2: it is written), but need not outlive the machine.
+  options.push('--innodb-flush-log-at-trx-commit=2', '--innodb-flush-method=nosync', '--skip-log-bin')
+  const launch = () =>
+    spawn(MARIADBD, ['--no-defaults', data, `--socket=${socket}`, ...options, ...asUser], { stdio: 'ignore' })
   const open = (database?: string) =>
     createConnection({
       socketPath: socket,
@@ -84,11 +86,17 @@ async function startMariadb(): Promise<Shop> {
       rowsAsArray: true,
       ...(database ? { database } : {}),
     })
-  const root = await eventually(() => open(), server)
-  await root.query('CREATE DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci')
-  await root.end()
-  const connection: Connection = await open('shop')
-  await connection.query(`SET SESSION sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')`)
+  const openShop = async () => {
+    const connection = await open('shop')
+    await connection.query(`SET SESSION sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')`)
+    connection.on('error', () => {})
+    return connection
+  }
+  const first = await running(launch, () => open())
+  let { server } = first
+  await first.opened.query('CREATE DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci')
+  await first.opened.end()
+  let connection: Connection = await openShop()
   return {
     kind: 'mariadb',
     connection: { kind: 'mariadb', socket, user: 'root', database: 'shop' },
@@ -96,6 +104,12 @@ async function startMariadb(): Promise<Shop> {
     run: async (sql, ...parameters) => {
       const [rows] = await connection.query(sql, parameters)
       return Array.isArray(rows) ? (rows as unknown[][]) : []
+    },
+    crash: async () => {
+      await ended(server, 'SIGKILL')
+      const next = await running(launch, openShop)
+      server = next.server
+      connection = next.opened
     },
     stop: async () => {
       await connection.end()
@@ -117,21 +131,23 @@ async function startPostgres(): Promise<Shop> {
     options,
   )
   if (made.status !== 0) throw new Error(`initdb: ${made.stdout}${made.stderr}`)
-  const server = spawn(
-    join(bin, 'postgres'),
-    ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'fsync=off', '-c', 'shared_buffers=32MB'],
-    { stdio: 'ignore', cwd: folder, ...ids },
-  )
+  const launch = () =>
+    spawn(
+      join(bin, 'postgres'),
+      ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'fsync=off', '-c', 'shared_buffers=32MB'],
+      { stdio: 'ignore', cwd: folder, ...ids },
+    )
   const open = async (database: string) => {
     const client = new pg.Client({ host: folder, user: 'shop', database })
-    await client.connect()
     client.on('error', () => {})
+    await client.connect()
     return client
   }
-  const root = await eventually(() => open('postgres'), server)
-  await root.query('CREATE DATABASE shop')
-  await root.end()
-  const client = await open('shop')
+  const first = await running(launch, () => open('postgres'))
+  let { server } = first
+  await first.opened.query('CREATE DATABASE shop')
+  await first.opened.end()
+  let client = await open('shop')
   return {
     kind: 'postgres',
     connection: { kind: 'postgres', socket: folder, user: 'shop', database: 'shop' },
@@ -140,6 +156,12 @@ async function startPostgres(): Promise<Shop> {
       let index = 0
       const text = sql.replaceAll('?', () => `$${++index}`)
       return (await client.query<unknown[]>({ text, values: parameters, rowMode: 'array' })).rows
+    },
+    crash: async () => {
+      await ended(server, 'SIGKILL')
+      const next = await running(launch, () => open('shop'))
+      server = next.server
+      client = next.opened
     },
     stop: async () => {
       await client.end()
@@ -167,19 +189,30 @@ function own(folder: string, user: string): { uid?: number; gid?: number } {
   return { uid, gid }
 }
 
-async function eventually<T>(work: () => Promise<T>, server: ChildProcess): Promise<T> {
+/**
+ * Starts a server, and waits until it answers. Sessions of a killed one may keep the next from starting for a moment, so one that ends at
+ * once is started again.
+ */
+async function running<T>(
+  launch: () => ChildProcess,
+  open: () => Promise<T>,
+): Promise<{ server: ChildProcess; opened: T }> {
   const end = performance.now() + START_MS
-  for (;;)
+  for (let server = launch(); ; )
     try {
-      return await work()
+      return { server, opened: await open() }
     } catch (error) {
-      if (performance.now() > end || server.exitCode !== null) throw error
+      if (performance.now() > end) {
+        server.kill('SIGKILL')
+        throw error
+      }
       await sleep(100)
+      if (server.exitCode !== null) server = launch()
     }
 }
 
 async function ended(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (server.exitCode !== null) return
+  if (server.exitCode !== null || server.signalCode !== null) return
   const exit = new Promise(resolve => server.once('exit', resolve))
   server.kill(signal)
   await exit
