@@ -189,6 +189,12 @@ function own(folder: string, user: string): { uid?: number; gid?: number } {
   return { uid, gid }
 }
 
+/** A test that ends before its teardown leaves nothing running. */
+const started = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const server of started) server.kill('SIGKILL')
+})
+
 /**
  * Starts a server, and waits until it answers. Sessions of a killed one may keep the next from starting for a moment, so one that ends at
  * once is started again.
@@ -200,7 +206,9 @@ async function running<T>(
   const end = performance.now() + START_MS
   for (let server = launch(); ; )
     try {
-      return { server, opened: await open() }
+      const opened = await open()
+      started.add(server)
+      return { server, opened }
     } catch (error) {
       if (performance.now() > end) {
         server.kill('SIGKILL')

@@ -39,8 +39,9 @@ export interface Outcome {
   readonly seconds: { seal: number; rewrap: number }
 }
 
-/** Between looks at how far the worker is. */
+/** Between looks at how far the worker is, at least; and by how many times a look has to be shorter than what is between two. */
 const LOOK_MS = 15
+const LOOK_SHARE = 10
 /** Longest random time after the wanted row was reached; else it is as long as the worker takes for a batch and a half. */
 const MOST_DELAY_MS = 1000
 /** Kills are between these parts of the way. */
@@ -214,14 +215,15 @@ class Run {
     let seen = await this.#progress(token)
     let since: number | null = null
     while (worker.isRunning) {
+      const started = performance.now()
       const now = await this.#progress(token)
+      const time = performance.now()
       if (now !== seen) {
-        const time = performance.now()
         if (since !== null) this.#step = time - since
         ;[seen, since] = [now, time]
       }
       if (now > at) return
-      await sleep(LOOK_MS)
+      await sleep(Math.max(LOOK_MS, LOOK_SHARE * (time - started)))
     }
   }
 

@@ -11,6 +11,8 @@ const KINDS: readonly Shop['kind'][] = ['sqlite', 'mariadb', 'postgres']
 
 // node:sqlite is called experimental
 process.removeAllListeners('warning')
+// Devices and servers end with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
 const { values, positionals } = parseArgs({
   options: {

@@ -11,7 +11,7 @@ const ITEMS = 500
 const CHARACTERS = 500_000
 const REQUESTS = 3
 /** Rows whose state tells how far a run is. */
-const SAMPLE = 200
+const SAMPLE = 100
 
 export const INDEX_KEY = new Uint8Array(32).fill(7)
 const INDEX_BITS = 16
