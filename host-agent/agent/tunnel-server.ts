@@ -17,6 +17,8 @@ const MAX_CONNECTIONS = 96
 export interface Offer {
   list(): Promise<AgentDevice[]>
   open(destination: Destination): Promise<Duplex>
+  /** Address of the page, with a fresh one-time code. @throws ConnectionError where there is none */
+  page?(): Promise<string>
 }
 
 /**
@@ -98,6 +100,9 @@ async function serve(socket: Socket, offer: Offer): Promise<void> {
       }
       answer({ ok: true })
       join(socket, session)
+    } else if (request.do === 'page' && offer.page) {
+      answer({ ok: true, url: await offer.page() })
+      socket.end()
     } else throw new ConnectionError('bad-response', 'the agent knows no such request')
   } catch (error) {
     if (!(error instanceof ClavigerError)) throw error

@@ -10,6 +10,7 @@ export const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   provision: () => import('./commands/provision.ts'),
   enrol: () => import('./commands/enrol.ts'),
   agent: () => import('./commands/agent.ts'),
+  page: () => import('./commands/page.ts'),
   unlock: () => import('./commands/unlock.ts'),
   lock: () => import('./commands/lock.ts'),
   lockdown: () => import('./commands/lockdown.ts'),

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import { ConnectionError } from './errors.ts'
+import { DEFAULT_PAGE, type PageSettings, pageSettingsOf } from './page-settings.ts'
 import { RESERVED_NAME } from './profile.ts'
 import { DEFAULT_FINGERPRINTS, type Fingerprints, parseFingerprints } from './usb/fingerprints.ts'
 import { plainText } from './usb/text.ts'
@@ -16,13 +17,23 @@ export interface Settings {
   browse: boolean
   /** What opens on this machine unless told: a source of keys as `parseSource` reads it (sources/choose.ts). */
   source?: string
+  /** The staff's page. */
+  page: PageSettings
 }
 
 /** Name of the file in the directory of profiles. */
 export const SETTINGS_FILE = `${RESERVED_NAME}.json`
 
 /** What is so where there is no file. */
-export const DEFAULT_SETTINGS: Settings = { usb: DEFAULT_FINGERPRINTS, ports: [], browse: false }
+export const DEFAULT_SETTINGS: Settings = {
+  usb: DEFAULT_FINGERPRINTS,
+  ports: [],
+  browse: false,
+  page: DEFAULT_PAGE,
+}
+
+/** What the administrator of a machine says for all its users: of it only the list of shops is used. */
+export const MACHINE_SETTINGS = '/etc/claviger/settings.json'
 
 /** Longest list, and longest path in characters. */
 const MOST = 32
@@ -36,7 +47,21 @@ const LONGEST = 1024
  * @throws ConnectionError `bad-profile`, which names the file and what is wrong in it
  */
 export async function readSettings(directory: string): Promise<Settings> {
-  const path = join(directory, SETTINGS_FILE)
+  return readSettingsAt(join(directory, SETTINGS_FILE))
+}
+
+/**
+ * The shops whose pages may hold frames: those that the user names, and those that the machine's administrator does.
+ *
+ * @param machine - path of the machine's settings
+ * @throws ConnectionError `bad-profile`
+ */
+export async function readShops(directory: string, machine: string = MACHINE_SETTINGS): Promise<string[]> {
+  const both = await Promise.all([readSettings(directory), readSettingsAt(machine)])
+  return [...new Set(both.flatMap(({ page }) => page.shops))]
+}
+
+async function readSettingsAt(path: string): Promise<Settings> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -69,18 +94,19 @@ export function parseSettings(text: string, path: string): Settings {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return refuse('this is not a JSON object', 'write { "usb": ["1209:0001"] }, or remove the file')
-  const { usb, ports, browse, source, ...others } = value as Record<string, unknown>
+  const { usb, ports, browse, source, page, ...others } = value as Record<string, unknown>
   const [unknown] = Object.keys(others)
   if (unknown !== undefined)
     return refuse(
       `"${plainText(unknown, 32)}" is not a setting`,
-      'there are "usb", "ports", "browse" and "source"',
+      'there are "usb", "ports", "browse", "source" and "page"',
     )
   return {
     usb: usb === undefined ? DEFAULT_SETTINGS.usb : fingerprintsOf(usb, refuse),
     ports: ports === undefined ? DEFAULT_SETTINGS.ports : portsOf(ports, refuse),
     browse: browse === undefined ? DEFAULT_SETTINGS.browse : flagOf(browse, refuse),
     ...(source === undefined ? {} : { source: sourceOf(source, refuse) }),
+    page: page === undefined ? DEFAULT_SETTINGS.page : pageSettingsOf(page, refuse),
   }
 }
 

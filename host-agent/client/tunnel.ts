@@ -17,7 +17,7 @@ const ANSWER_MS = 10_000
 export type Target = { serial: string } | { path: string } | 'only'
 
 /** What a program asks of the agent, one line of JSON. */
-export type TunnelRequest = { do: 'list' } | { do: 'open'; serial?: string; path?: string }
+export type TunnelRequest = { do: 'list' } | { do: 'open'; serial?: string; path?: string } | { do: 'page' }
 
 /** A device that the agent sees, as it tells programs of this user. */
 export interface AgentDevice {
@@ -75,6 +75,20 @@ export async function devicesOfAgent(socketPath: string): Promise<AgentDevice[] 
   const asked = await askAgent(socketPath, { do: 'list' })
   asked?.socket.destroy()
   return asked && (asked.answer.devices as AgentDevice[])
+}
+
+/**
+ * Where the agent's page is, with a code that lets one browser in.
+ *
+ * @returns `null` where no agent runs
+ * @throws as {@link askAgent}, also where the agent serves no page
+ */
+export async function pageOfAgent(socketPath: string): Promise<string | null> {
+  const asked = await askAgent(socketPath, { do: 'page' })
+  asked?.socket.destroy()
+  if (!asked) return null
+  if (typeof asked.answer.url === 'string') return asked.answer.url
+  throw new ConnectionError('bad-response', 'the agent did not say where its page is')
 }
 
 /** A wire through the agent: each connection is a session of its own, which the agent cannot read. */

@@ -1,12 +1,11 @@
 /** Opens the database of a mapping for a command, with what the mapping's file leaves to the command. */
 import { readFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
 import { fromBase64url } from '../../../protocol/bytes.ts'
 import { type Checked, checkTable } from '../../shop/checking/check.ts'
 import { connect } from '../../shop/database/connect.ts'
 import type { Database } from '../../shop/database/database.ts'
-import type { Connection } from '../../shop/mapping/connection.ts'
-import { type Mapping, parseMapping, type TableMapping } from '../../shop/mapping/mapping.ts'
+import { mappingOfFile } from '../../shop/mapping/file.ts'
+import type { Mapping, TableMapping } from '../../shop/mapping/mapping.ts'
 import { INDEX_KEY_LENGTH } from '../../shop/records/blind-index.ts'
 import { type Surroundings, UsageError } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
@@ -27,15 +26,7 @@ export async function readMapping(path: string): Promise<Mapping> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(`${path} cannot be read: ${error.code}`, 'name the file of the mapping')
   })
-  const mapping = parseMapping(text, path)
-  return { ...mapping, database: located(mapping.database, dirname(resolve(path))) }
-}
-
-function located(connection: Connection, folder: string): Connection {
-  const at = (path: string | null) => (path === null ? null : resolve(folder, path))
-  if (connection.kind === 'sqlite') return { ...connection, file: resolve(folder, connection.file) }
-  const { passwordFile, authority } = connection
-  return { ...connection, passwordFile: at(passwordFile), authority: at(authority) }
+  return mappingOfFile(text, path)
 }
 
 /** @throws UsageError for a table that the mapping has not */
