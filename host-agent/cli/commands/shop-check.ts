@@ -1,5 +1,6 @@
 /** `claviger shop check`: a mapping against the live database. Changes nothing. */
 import { existsSync } from 'node:fs'
+import { checkPasswordFile } from '../../shop/checking/password-file.ts'
 import { findTraces, SHORTEST_TRACE } from '../../shop/checking/traces.ts'
 import { countVersions } from '../../shop/checking/versions.ts'
 import type { Mapping } from '../../shop/mapping/mapping.ts'
@@ -49,7 +50,8 @@ Nothing is changed. The exit status is 1 where something would keep claviger sho
     const tables = chooseTables(mapping, options.table)
     return withDatabase(mapping, surroundings, async database => {
       const checked = await checkTables(database, mapping, tables)
-      const findings = checked.flatMap(({ findings }) => findings)
+      const own = await checkPasswordFile(mapping.database)
+      const findings = [...own, ...checked.flatMap(({ findings }) => findings)]
       const isFaulty = findings.some(({ is }) => is === 'fault')
       const versions = []
       if (options.versions && !isFaulty)
@@ -81,7 +83,7 @@ Nothing is changed. The exit status is 1 where something would keep claviger sho
             String(empty),
           ]),
         )
-      return tellFindings(checked, terminal) > 0 ? 1 : 0
+      return tellFindings([{ table: null, rows: 0, findings: own }, ...checked], terminal) > 0 ? 1 : 0
     })
   },
 }

@@ -16,7 +16,7 @@ export interface Trace {
 
 /**
  * @param paths - files, and folders with everything below them
- * @param values - as the shop had them; text is looked for in UTF-8
+ * @param values - as the shop had them; text is looked for in UTF-8 and, where it has it all, in ISO-8859-1
  * @param onProgress - bytes read so far
  * @throws DatabaseError for a file that cannot be read: what was not looked at is not clean
  */
@@ -25,8 +25,10 @@ export async function findTraces(
   values: readonly string[],
   onProgress?: (bytes: number) => void,
 ): Promise<{ files: number; traces: Trace[] }> {
-  const needles = [...new Set(values)].map(value => Buffer.from(value))
-  const overlap = Math.max(0, ...needles.map(({ length }) => length - 1))
+  const needles = [...new Set(values)].flatMap((value, of) =>
+    encodingsOf(value).map(bytes => ({ of, bytes })),
+  )
+  const overlap = Math.max(0, ...needles.map(({ bytes }) => bytes.length - 1))
   const traces: Trace[] = []
   let [files, bytes] = [0, 0]
   for await (const path of filesBelow(paths)) {
@@ -37,7 +39,8 @@ export async function findTraces(
       for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
         // A value may lie across the end of a chunk.
         const whole = Buffer.concat([rest, chunk])
-        for (const [i, needle] of needles.entries()) if (!found.has(i) && whole.includes(needle)) found.add(i)
+        for (const { of, bytes: needle } of needles)
+          if (!found.has(of) && whole.includes(needle)) found.add(of)
         rest = whole.subarray(Math.max(0, whole.length - overlap))
         bytes += chunk.length
         onProgress?.(bytes)
@@ -48,6 +51,13 @@ export async function findTraces(
     if (found.size > 0) traces.push({ path, values: found.size })
   }
   return { files, traces }
+}
+
+/** A column of `latin1`, which the database shows as UTF-8, holds other bytes. */
+function encodingsOf(value: string): Buffer[] {
+  const utf8 = Buffer.from(value)
+  const isLatin1 = /^[\0-\xff]*$/.test(value) && /[\x80-\xff]/.test(value)
+  return isLatin1 ? [utf8, Buffer.from(value, 'latin1')] : [utf8]
 }
 
 async function* filesBelow(paths: readonly string[]): AsyncGenerator<string> {

@@ -1,4 +1,6 @@
 /** MariaDB and MySQL, through `mysql2`. */
+import { isIP } from 'node:net'
+import { checkServerIdentity, type TLSSocket } from 'node:tls'
 import { type Connection, createConnection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise'
 import type { ServerConnection } from '../mapping/connection.ts'
 import type { Secrets } from './connect.ts'
@@ -39,13 +41,14 @@ const DIALECT: Dialect = {
  * @throws DatabaseError
  */
 export async function connectMariadb(server: ServerConnection, secrets: Secrets): Promise<Connection> {
+  const isNamed = isIP(server.host) === 0
   try {
     const connection = await createConnection({
       ...(server.socket === null ? { host: server.host, port: server.port } : { socketPath: server.socket }),
       user: server.user,
       database: server.database,
       ...(secrets.password === undefined ? {} : { password: secrets.password }),
-      ...(secrets.authority === undefined ? {} : { ssl: { ca: secrets.authority } }),
+      ...(secrets.authority === undefined ? {} : { ssl: { ca: secrets.authority, verifyIdentity: isNamed } }),
       charset: 'utf8mb4_bin',
       connectTimeout: CONNECT_MS,
       supportBigNumbers: true,
@@ -56,6 +59,8 @@ export async function connectMariadb(server: ServerConnection, secrets: Secrets)
       flags: ['-LOCAL_FILES'],
     })
     connection.on('error', () => {})
+    if (secrets.authority !== undefined && server.socket === null && !isNamed)
+      checkAddress(connection, server.host)
     // Strict: what does not fit is refused, not cut.
     await connection.query(`SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES'`)
     await connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED')
@@ -67,6 +72,19 @@ export async function connectMariadb(server: ServerConnection, secrets: Secrets)
       hint: 'does it run there, and are user, password and database right?',
     })
   }
+}
+
+/**
+ * The driver holds a certificate against a name, and never against an address. So this comes after the password: who has a certificate of the
+ * same authority for another machine may be sent that, but no row.
+ * @throws where the certificate is not for this address
+ */
+function checkAddress(connection: Connection, address: string): void {
+  const { stream } = (connection as unknown as { connection: { stream: TLSSocket } }).connection
+  const fault = checkServerIdentity(address, stream.getPeerCertificate())
+  if (!fault) return
+  stream.destroy()
+  throw fault
 }
 
 /** @throws DatabaseError */

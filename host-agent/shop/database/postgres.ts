@@ -1,4 +1,5 @@
 /** PostgreSQL, through `pg`. */
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import type { ServerConnection } from '../mapping/connection.ts'
 import type { Secrets } from './connect.ts'
@@ -58,6 +59,8 @@ export async function connectPostgres(server: ServerConnection, secrets: Secrets
     )
     return client
   } catch (cause) {
+    // A client that has no password leaves its connection open, and the process with it until the server gives up, a minute later.
+    ;(client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
     const { code } = cause as NodeJS.ErrnoException
     throw new DatabaseError(`the database server cannot be used: ${code ?? 'it says no more'}`, {
       cause,

@@ -38,13 +38,21 @@ const PLACES: Record<Database['kind'], (tables: readonly string[]) => Lingering[
     },
     {
       where: 'binary logs, which hold rows as they were, and replicas with their relay logs',
-      commands: ['FLUSH BINARY LOGS;', 'PURGE BINARY LOGS BEFORE NOW();'],
+      // BEFORE NOW() would leave those that were written to in this second.
+      commands: ['FLUSH BINARY LOGS;', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 MINUTE;'],
     },
     {
       where: 'histograms of the planner (mysql.column_stats)',
       commands: tables.map(name => `ANALYZE TABLE ${backtick(name)} PERSISTENT FOR ALL;`),
     },
-    { where: 'the redo log, until it was written over; the general and the slow query log', commands: [] },
+    {
+      where:
+        'the redo log: another size makes a new file (MariaDB 10.9 and later; earlier: a restart with another size)',
+      commands: ['+', '-'].map(
+        sign => `SET GLOBAL innodb_log_file_size = @@GLOBAL.innodb_log_file_size ${sign} 4194304;`,
+      ),
+    },
+    { where: 'the general and the slow query log, where they are on', commands: [] },
   ],
   postgres: tables => [
     {
@@ -56,8 +64,18 @@ const PLACES: Record<Database['kind'], (tables: readonly string[]) => Lingering[
       commands: [...tables.map(name => `ANALYZE ${quote(name)};`), 'VACUUM FULL pg_statistic;'],
     },
     {
-      where: 'the write-ahead log, its archive, and replicas',
-      commands: ['CHECKPOINT;', 'SELECT pg_switch_wal();', 'CHECKPOINT;'],
+      where:
+        'the write-ahead log; switch and CHECKPOINT again for each of its files that was recycled before; its archive, and replicas',
+      // Files would be renamed to be used again, with what is in them.
+      commands: [
+        'ALTER SYSTEM SET wal_recycle = off;',
+        'SELECT pg_reload_conf();',
+        'CHECKPOINT;',
+        'SELECT pg_switch_wal();',
+        'CHECKPOINT;',
+        'ALTER SYSTEM RESET wal_recycle;',
+        'SELECT pg_reload_conf();',
+      ],
     },
   ],
 }
