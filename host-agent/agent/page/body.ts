@@ -24,6 +24,10 @@ export async function readJson(request: IncomingMessage, most: number): Promise<
       // a PIN may be in it
       bytes.fill(0)
     }
+  } catch (error) {
+    if (error instanceof PageRefusal) throw error
+    // it ended in the middle, and nobody is there to hear it
+    throw new PageRefusal('malformed-request')
   } finally {
     for (const chunk of chunks) chunk.fill(0)
   }

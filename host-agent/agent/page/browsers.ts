@@ -23,6 +23,7 @@ const LAG_MS = 600_000
 export class Browsers {
   readonly #path: string
   readonly #byHash: Map<string, Kept>
+  readonly #watches = new Set<{ id: string; callback: () => void }>()
   #written: Promise<void> = Promise.resolve()
 
   private constructor(path: string, kept: Kept[]) {
@@ -75,9 +76,11 @@ export class Browsers {
     return [...this.#byHash.values()].map(kept => shown(kept, asking))
   }
 
-  /** Whether it is still let in. */
-  knows(id: string): boolean {
-    return [...this.#byHash.values()].some(kept => kept.id === id)
+  /** Calls back once, when it is forgotten. @returns what takes that back */
+  whenForgotten(id: string, callback: () => void): () => void {
+    const watch = { id, callback }
+    this.#watches.add(watch)
+    return () => this.#watches.delete(watch)
   }
 
   /** @returns whether there was one */
@@ -85,6 +88,7 @@ export class Browsers {
     const kept = [...this.#byHash.values()].find(one => one.id === id)
     if (!kept) return false
     this.#byHash.delete(kept.hash)
+    for (const watch of this.#watches) if (watch.id === id) watch.callback()
     await this.#write()
     return true
   }

@@ -10,7 +10,7 @@ import { Frames } from './frames.ts'
 import { HealthHistory } from './history.ts'
 import type { DeviceHolder } from './route.ts'
 import { originOf } from './rules.ts'
-import { listen } from './server.ts'
+import { type LIMITS, listen } from './server.ts'
 import { Shop } from './shop.ts'
 
 /** What calls are answered with. */
@@ -44,6 +44,8 @@ export interface PageOptions {
   machine?: string
   /** Folder of the browser's side, likewise. */
   web?: string
+  /** Times that a request may take, likewise. */
+  limits?: Partial<typeof LIMITS>
 }
 
 /** A page that is served. */
@@ -64,6 +66,7 @@ export async function servePage({
   tell,
   machine,
   web,
+  limits,
 }: PageOptions): Promise<ServedPage> {
   const changes = new Set<() => void>()
   const enrolments = new Enrolments({
@@ -99,7 +102,7 @@ export async function servePage({
     },
     tell,
   }
-  const server = await listen(port, parts)
+  const server = await listen(port, parts, limits)
   const origin = originOf(server.port)
   return {
     origin,

@@ -4,7 +4,7 @@
  * A foreign site reaches loopback through the person's own browser, so the browser's words (Host, Origin, Sec-Fetch-*) are what keeps
  * it out; the token is what keeps out programs that send any words they like.
  */
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { RefusalCode } from './problem.ts'
 
 /** Name of the page's host: an address, since names can be made to lead anywhere (DNS rebinding). */
@@ -17,10 +17,11 @@ export function originOf(port: number): string {
 
 /** What is asked for by whom, before anything else is looked at. */
 export function hostFault(
-  { host }: IncomingHttpHeaders,
-  request: { method?: string | undefined; url?: string | undefined },
+  request: Pick<IncomingMessage, 'headersDistinct' | 'method' | 'url'>,
   port: number,
 ): null | 'redirect' | 'misdirected' {
+  const [host, another] = request.headersDistinct.host ?? []
+  if (another !== undefined) return 'misdirected'
   if (host === `${HOST}:${port}`) return null
   const isFront = request.method === 'GET' && request.url === '/'
   return host === `localhost:${port}` && isFront ? 'redirect' : 'misdirected'

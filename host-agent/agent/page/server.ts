@@ -13,7 +13,8 @@ import { isOwnPeer } from './peer.ts'
 import { PageRefusal, problemOf } from './problem.ts'
 import { bearerOf, callFault, HOST, hostFault, isFramed, isOwnResource, originOf } from './rules.ts'
 
-const LIMITS = {
+/** Of heads and of time, ms. */
+export const LIMITS = {
   maxHeaderSize: 8192,
   headersTimeout: 5000,
   // with the body
@@ -46,10 +47,15 @@ const BY_PATH = new Map(
  * Listens.
  *
  * @param port - 0 for any that is free
+ * @param limits - instead of {@link LIMITS}
  * @throws ConnectionError `unreachable` where another program has it
  */
-export async function listen(port: number, parts: Parts): Promise<{ port: number; close(): Promise<void> }> {
-  const http = createHttpServer(LIMITS)
+export async function listen(
+  port: number,
+  parts: Parts,
+  limits: Partial<typeof LIMITS> = {},
+): Promise<{ port: number; close(): Promise<void> }> {
+  const http = createHttpServer({ ...LIMITS, ...limits })
   const sockets = new Set<Socket>()
   // Nothing is read of a connection before it is known whose it is, so the parser never sees what another user sends.
   const server = createServer({ pauseOnConnect: true, noDelay: true }, socket => {
@@ -106,7 +112,7 @@ async function respond(
   parts: Parts,
 ): Promise<void> {
   const { method = '', url = '', headers } = request
-  const misled = hostFault(headers, { method, url }, port)
+  const misled = hostFault(request, port)
   if (misled === 'redirect') return send(response, 307, { location: `${originOf(port)}/` }, '')
   if (misled) return send(response, 421, { connection: 'close' }, '')
   const [path = '', query = ''] = url.split(/\?(.*)/s)
@@ -161,13 +167,15 @@ async function call(
     return send(response, 200, contentHeaders(JSON_TYPE), JSON.stringify(answer))
   }
   const gone = new AbortController()
-  response.once('close', () => gone.abort())
+  const unwatch = parts.browsers.whenForgotten(browser!.id, () => response.destroy())
+  response.once('close', () => {
+    unwatch()
+    gone.abort()
+  })
   await call.lines!(
     body,
     parts,
     line => {
-      // one that was forgotten meanwhile hears no more
-      if (!parts.browsers.knows(browser!.id)) return response.destroy()
       if (!response.headersSent) response.writeHead(200, contentHeaders(LINES_TYPE))
       response.write(line === null ? '\n' : `${JSON.stringify(line)}\n`)
       return response.writableLength > MOST_WAITING ? response.destroy() : response
