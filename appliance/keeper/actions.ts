@@ -63,6 +63,7 @@ const RECORDED: { [M in Method]?: (params: Params<M>) => Detail } = {
   removeRecipient: ({ name }) => ({ name }),
   changeSettings: ({ tries }) => tries,
   auditEntries: ({ from, limit }) => ({ from, limit }),
+  auditMine: ({ since, limit }) => ({ since, limit }),
   auditArchive: ({ before }) => ({ before }),
 }
 

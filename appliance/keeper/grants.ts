@@ -4,11 +4,20 @@ import type { PolicyClock } from './policy/decide.ts'
 import { explain } from './policy/explain.ts'
 import { checkGrant, type Grant } from './policy/grant.ts'
 import { addGrant, addRecipient, removeGrant, removeRecipient, unknownKey } from './registry.ts'
-import type { ExplanationRow, Params, Results } from './rpc/messages.ts'
-import { operational, type Service } from './service.ts'
+import { leftOf } from './report.ts'
+import type { Caller, ExplanationRow, Params, Results } from './rpc/messages.ts'
+import { agentOf, operational, type Service } from './service.ts'
 
 export function listGrants(service: Service): Grant[] {
   return [...operational(service).grants]
+}
+
+/** What the caller may, by the name that the registry knows it under, and what is left of that. */
+export function myGrants(service: Service, caller: Caller): Results['myGrants'] {
+  const unlocked = operational(service)
+  const name = agentOf(unlocked, caller)?.name
+  const grants = unlocked.grants.filter(({ agent }) => agent === name)
+  return { grants, budgets: leftOf(grants, service.recorder).map(({ agent: _, ...left }) => left) }
 }
 
 /**

@@ -43,6 +43,9 @@ export interface KeeperOptions {
   clock: Clock
 }
 
+/** Methods that show entries. */
+const READS_LOG: ReadonlySet<Method> = new Set(['auditEntries', 'auditMine'])
+
 type Events = { trust: [EventParams<'trust'>]; revoked: [EventParams<'revoked'>] }
 
 export class Keeper extends EventEmitter<Events> {
@@ -199,7 +202,7 @@ export class Keeper extends EventEmitter<Events> {
     const { method, params } = call
     const detail = detailOf(method, params)
     // Of a log that takes no entries any more, what it has can still be read.
-    const isReading = method === 'auditEntries' && this.#recorder.log.damage !== null
+    const isReading = READS_LOG.has(method) && this.#recorder.log.damage !== null
     if (detail === null || isReading) return perform(this.#service, call)
     return method === 'addGrant'
       ? this.#whileDecisionsWait(() => this.#record(call, detail))
@@ -211,7 +214,8 @@ export class Keeper extends EventEmitter<Events> {
     const { generation } = this.#vault
     // The entries that told the generation may be among those that are dropped.
     if (method === 'auditArchive') detail.generation = generation
-    const index = await this.#recorder.allowed(caller, method, detail)
+    // The room that is kept for getting out of a full log is not for those who look at their own day.
+    const index = await this.#recorder.allowed(caller, method, detail, method !== 'auditMine')
     try {
       const result = await perform(this.#service, { ...call, index })
       if (method === 'revoke') this.#revoked((params as Params<'revoke'>).name, result as Uint8Array[])

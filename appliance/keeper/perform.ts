@@ -3,9 +3,19 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { Standing } from '../../protocol/api/routes.ts'
 import { enrol, invite, listAgents, revoke } from './agents.ts'
 import { archive, readEntries } from './auditing.ts'
-import { explainGrant, grant, listGrants, listRecipients, register, unregister, withdraw } from './grants.ts'
+import {
+  explainGrant,
+  grant,
+  listGrants,
+  listRecipients,
+  myGrants,
+  register,
+  unregister,
+  withdraw,
+} from './grants.ts'
 import { changeMinimum, retireKey, undeleteKey } from './key-life.ts'
 import { createKey, importKey, importTicket, listKeys, makeCanary, rotateKey, showKey } from './keys.ts'
+import { readMine } from './own-entries.ts'
 import type { Caller, Method } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 import { changeSettings, readSettings } from './settings.ts'
@@ -62,6 +72,8 @@ export async function perform(service: Service, call: Call): Promise<unknown> {
       return revoke(service, params)
     case 'listGrants':
       return listGrants(service)
+    case 'myGrants':
+      return myGrants(service, caller)
     case 'addGrant':
       return grant(service, params, index)
     case 'removeGrant':
@@ -80,6 +92,8 @@ export async function perform(service: Service, call: Call): Promise<unknown> {
       return changeSettings(service, params)
     case 'auditEntries':
       return readEntries(service, params)
+    case 'auditMine':
+      return readMine(service, caller, params)
     case 'auditArchive':
       return archive(service, params)
     default:

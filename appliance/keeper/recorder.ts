@@ -89,9 +89,14 @@ export class Recorder {
     this.chronicle = counted
   }
 
-  /** Writes that a caller may do something, before it is done. */
-  allowed(caller: Caller, action: string, detail: EntryBody['detail'] = {}): Promise<number> {
-    return this.write({ ...by(caller), action, outcome: 'allowed', detail })
+  /** Writes that a caller may do something, before it is done. @param administrative - as of {@link write} */
+  allowed(
+    caller: Caller,
+    action: string,
+    detail: EntryBody['detail'] = {},
+    administrative = true,
+  ): Promise<number> {
+    return this.write({ ...by(caller), action, outcome: 'allowed', detail }, administrative)
   }
 
   /** Writes that something which was allowed did not work out. */

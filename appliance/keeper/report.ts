@@ -1,4 +1,6 @@
 /** What an auditor may know of a namespace at a glance: decisions, budgets, log, alarms. */
+import type { Grant } from './policy/grant.ts'
+import type { Recorder } from './recorder.ts'
 import type { Report } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 
@@ -15,13 +17,30 @@ export class Counters {
   }
 }
 
+/** What is left of each budget of grants. */
+export function leftOf(
+  grants: readonly Grant[],
+  { chronicle: { usage }, now: { budget: now } }: Recorder,
+): Report['budgets'] {
+  return grants.flatMap(({ agent, purposes, budgets }) =>
+    purposes.flatMap(purpose =>
+      budgets.map(budget => ({
+        agent,
+        purpose,
+        per: budget.per,
+        ...usage.left(agent, purpose, budget, now),
+      })),
+    ),
+  )
+}
+
 /** A log with less room than this share of it raises an alarm. */
 const NEARLY_FULL = 0.9
 
 export function report({ vault, recorder }: Service, counters: Counters): Report {
   const { size, oldest, capacity, bytes, fsyncMs, checkpoint: saved } = recorder.log.stats()
   const { damage } = recorder.log
-  const { alarms, usage } = recorder.chronicle
+  const { alarms } = recorder.chronicle
   const now = recorder.now
   const when = Math.floor(now.wall / 1000)
   const standing: Report['alarms'] = []
@@ -34,16 +53,7 @@ export function report({ vault, recorder }: Service, counters: Counters): Report
     })
   return {
     decisions: counters.all,
-    budgets: (vault.unlocked?.grants ?? []).flatMap(({ agent, purposes, budgets }) =>
-      purposes.flatMap(purpose =>
-        budgets.map(budget => ({
-          agent,
-          purpose,
-          per: budget.per,
-          ...usage.left(agent, purpose, budget, now.budget),
-        })),
-      ),
-    ),
+    budgets: leftOf(vault.unlocked?.grants ?? [], recorder),
     log: {
       size,
       oldest,

@@ -27,6 +27,9 @@ import type {
   InviteAnswer,
   InviteBody,
   KeyInfo,
+  MineAnswer,
+  MineBody,
+  MyGrants,
   RecipientBody,
   RecipientInfo,
   RetireBody,
@@ -110,6 +113,8 @@ export class Appliance {
   decrypt = (body: DecryptBody) => this.#caller.call<DecryptAnswer>('decrypt', { body })
   rewrap = (body: RewrapBody) => this.#caller.call<RewrapAnswer>('rewrap', { body })
   listGrants = () => this.#caller.call<{ grants: GrantInfo[] }>('listGrants')
+  /** Of the caller, an operator. */
+  myGrants = () => this.#caller.call<MyGrants>('myGrants')
   addGrant = (body: GrantBody) => this.#caller.call<GrantInfo>('addGrant', { body })
   removeGrant = (id: string) => this.#caller.call<{ removed: string }>('removeGrant', { params: { id } })
   explainGrant = (body: ExplainBody) => this.#caller.call<Explanation>('explainGrant', { body })
@@ -126,6 +131,8 @@ export class Appliance {
     this.#caller.call<ConsistencyAnswer>('auditConsistency', { body })
   auditInclusion = (body: InclusionBody) => this.#caller.call<InclusionAnswer>('auditInclusion', { body })
   auditEntries = (body: EntriesBody) => this.#caller.call<EntriesAnswer>('auditEntries', { body })
+  /** Of the caller, an operator; `since` in ms since 1970. */
+  auditMine = (body: MineBody) => this.#caller.call<MineAnswer>('auditMine', { body })
   auditArchive = (body: ArchiveBody) => this.#caller.call<ArchiveAnswer>('auditArchive', { body })
 
   /**

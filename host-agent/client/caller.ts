@@ -40,6 +40,7 @@ const REPEATABLE: ReadonlySet<RouteName> = new Set([
   'decrypt',
   'rewrap',
   'listGrants',
+  'myGrants',
   'explainGrant',
   'listRecipients',
   'showSettings',
@@ -47,6 +48,7 @@ const REPEATABLE: ReadonlySet<RouteName> = new Set([
   'auditConsistency',
   'auditInclusion',
   'auditEntries',
+  'auditMine',
 ])
 
 /** Pauses between tries, ms: longer and longer, up to `longest`. */

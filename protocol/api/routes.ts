@@ -224,6 +224,13 @@ export const ROUTES = {
     states: OPERATIONAL,
     summary: 'All grants: which agent may open what, for which purpose, how, how often and when',
   },
+  myGrants: {
+    method: 'GET',
+    path: '/v1/grants/mine',
+    roles: ['operator'],
+    states: OPERATIONAL,
+    summary: 'The grants of the caller, and what is left of their budgets',
+  },
   addGrant: {
     method: 'POST',
     path: '/v1/grants',
@@ -308,6 +315,13 @@ export const ROUTES = {
     states: PROVISIONED,
     summary: 'Entries of the audit log as they stand in it',
   },
+  auditMine: {
+    method: 'POST',
+    path: '/v1/audit/mine',
+    roles: ['operator'],
+    states: PROVISIONED,
+    summary: 'The newest entries of the audit log that the caller made, as they stand in it',
+  },
   auditArchive: {
     method: 'POST',
     path: '/v1/audit/archive',
@@ -363,6 +377,12 @@ export const MAX_BODY = 1_048_576
 
 /** Most items in one decrypt request. */
 export const MAX_ITEMS = 1000
+
+/** What is looked at for the caller's own entries: so many of the newest, and so many bytes of them. */
+export const MINE_LOOKS_AT = { entries: 10_000, bytes: 16_777_216 } as const
+
+/** So many entries in a row that are older than what was asked for end the looking: the clock may have been set in between. */
+export const MINE_OLDER = 1000
 
 /** Most items in one rewrap request: each may become several tokens. */
 export const MAX_REWRAP = 100

@@ -60,6 +60,7 @@ export const SCHEMAS: Record<RouteName, { body?: TSchema; params?: TSchema; answ
     answer: Type.Object({ token: Type.String() }, closed),
   },
   listGrants: { answer: Type.Object({ grants: Type.Array(policy.GrantInfo) }, closed) },
+  myGrants: { answer: policy.MyGrants },
   addGrant: { body: policy.GrantBody, answer: policy.GrantInfo },
   removeGrant: { params: GrantParams, answer: Type.Object({ removed: Name }, closed) },
   explainGrant: { body: policy.ExplainBody, answer: policy.Explanation },
@@ -72,5 +73,6 @@ export const SCHEMAS: Record<RouteName, { body?: TSchema; params?: TSchema; answ
   auditConsistency: { body: audit.ConsistencyBody, answer: audit.ConsistencyAnswer },
   auditInclusion: { body: audit.InclusionBody, answer: audit.InclusionAnswer },
   auditEntries: { body: audit.EntriesBody, answer: audit.EntriesAnswer },
+  auditMine: { body: audit.MineBody, answer: audit.MineAnswer },
   auditArchive: { body: audit.ArchiveBody, answer: audit.ArchiveAnswer },
 }

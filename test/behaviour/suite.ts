@@ -17,6 +17,7 @@ import { requestOf } from '../support/requests.ts'
 import { guarding } from './guarding.ts'
 import { keyLife } from './key-life.ts'
 import { legacy } from './legacy.ts'
+import { own } from './own.ts'
 import { strangers } from './strangers.ts'
 
 /** What the suite runs on. */
@@ -55,6 +56,7 @@ const PARTS = {
   locking: ['locked and unlocked', locking],
   legacy: ['imported keys, and sealing again', legacy],
   keyLife: ['the life of a key', keyLife],
+  own: ['what an operator is told of itself', own],
   guarding: ['who goes too far', guarding],
 } as const
 

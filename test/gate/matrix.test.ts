@@ -72,6 +72,8 @@ t.test('the table itself', async t => {
   t.same(who('decrypt'), ['operator'], 'only operators read plaintext')
   t.same(who('rewrap'), ['operator'], 'and seal again')
   for (const name of CHANGES) t.same(who(name), ['administrator'], `only administrators may ${name}`)
+  for (const name of ['myGrants', 'auditMine'] as const)
+    t.same(who(name), ['operator'], `${name} is of oneself`)
   t.same(who('enrol'), ['invited'])
   t.same(who('provision'), ['claimant'])
   t.same(who('lockdown'), ROLES, 'everybody may sound the alarm')
@@ -94,10 +96,9 @@ t.test('the table itself', async t => {
     unlock: ['locked'],
     liftLockdown: ['lockdown'],
     ...Object.fromEntries(
-      ['lockdown', 'auditCheckpoint', 'auditConsistency', 'auditInclusion', 'auditEntries'].map(name => [
-        name,
-        ['locked', 'operational', 'lockdown'],
-      ]),
+      ['lockdown', 'auditCheckpoint', 'auditConsistency', 'auditInclusion', 'auditEntries', 'auditMine'].map(
+        name => [name, ['locked', 'operational', 'lockdown']],
+      ),
     ),
   }
   for (const name of NAMES) t.same(ROUTES[name].states, legal[name] ?? ['operational'], name)

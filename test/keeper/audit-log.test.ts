@@ -228,3 +228,28 @@ t.test('When a checkpoint is due, then it is on the disk without anybody asking'
 function hashOfPair(left: Uint8Array, right: Uint8Array): Uint8Array {
   return createHash('sha256').update(Uint8Array.of(1)).update(left).update(right).digest()
 }
+
+t.test(
+  'When the newest entries are read back, then in turn from the last one, over segments, and no more than asked for',
+  async t => {
+    const log = await openLog(fill(new Disk(), 2 * 4096 + 10))
+    const read = async (entries: number, bytes = 1e9, stopAt = -1) => {
+      const seen: number[] = []
+      const all = await log.newestFirst({ entries, bytes }, line => {
+        const { index } = readEntry(line)!
+        seen.push(index)
+        return index !== stopAt
+      })
+      return { seen, all }
+    }
+    const down = (from: number, count: number) => Array.from({ length: count }, (_, i) => from - i)
+    t.same(await read(1e9), { seen: down(8201, 8202), all: true })
+    t.same(await read(8202), { seen: down(8201, 8202), all: true })
+    t.same(await read(5000), { seen: down(8201, 5000), all: false })
+    t.same(await read(1e9, 1), { seen: [8201], all: false })
+    t.same(await read(1e9, 1e9, 8190), { seen: down(8201, 12), all: false })
+    await log.append({ ...decrypt('long'), reason: 'ü'.repeat(400_000) })
+    t.same(await read(3), { seen: down(8202, 3), all: false }, 'also a line that is longer than a piece')
+    t.same(await (await openLog(new Disk())).newestFirst({ entries: 1, bytes: 1 }, () => true), true)
+  },
+)

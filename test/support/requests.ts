@@ -31,6 +31,7 @@ export const BODIES: { [name in RouteName]?: object } = {
   auditConsistency: { from: 1, to: 2 },
   auditInclusion: { index: 1, size: 2 },
   auditEntries: { from: 0, limit: 10 },
+  auditMine: { since: 0, limit: 10 },
   auditArchive: { before: 1, checkpoint: 'no checkpoint' },
 }
 

@@ -4,6 +4,7 @@ import type {
   ConsistencyBody,
   EntriesBody,
   InclusionBody,
+  MineBody,
 } from '../../../protocol/api/schemas.ts'
 import { toBase64url } from '../../../protocol/bytes.ts'
 import type { Gate } from '../app.ts'
@@ -29,5 +30,6 @@ export function auditRoutes({ keeper, mount }: Gate): void {
     )
     return { ...rest, leaves: toBase64url(leaves), dropped: dropped.map(toBase64url) }
   })
+  mount('auditMine', (request, caller) => keeper.call('auditMine', caller, request.body as MineBody))
   mount('auditArchive', (request, caller) => keeper.call('auditArchive', caller, request.body as ArchiveBody))
 }

@@ -14,6 +14,7 @@ const MAX_JWK = 8192
 
 export function policyRoutes({ keeper, mount }: Gate): void {
   mount('listGrants', async (_request, caller) => ({ grants: await keeper.call('listGrants', caller, {}) }))
+  mount('myGrants', (_request, caller) => keeper.call('myGrants', caller, {}))
   mount('addGrant', (request, caller) => keeper.call('addGrant', caller, request.body as GrantBody))
   mount('removeGrant', (request, caller) =>
     keeper.call('removeGrant', caller, request.params as { id: string }),

@@ -10,6 +10,7 @@ import type { Entry, EntryBody } from '../../../protocol/audit/entry.ts'
 import { AuditError } from '../../../protocol/audit/errors.ts'
 import { consistencyProof, inclusionProof, peaksOf, rootHash } from '../../../protocol/audit/merkle.ts'
 import { dropSegments } from './archive.ts'
+import { visitNewestFirst } from './backwards.ts'
 import { Ballast } from './ballast.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { damaged, full, unavailable } from './failures.ts'
@@ -207,6 +208,24 @@ export class AuditLog {
     return this.#read(() =>
       Buffer.concat(Array.from({ length: count }, (_, i) => this.#tree.nodeAt(0, from + i))),
     )
+  }
+
+  /**
+   * Shows lines, newest first, without newlines, until `visit` returns `false` or `most` was shown. A damaged log shows what it has.
+   * @returns whether every entry that is there was shown
+   * @throws AuditError `audit-unavailable`
+   */
+  async newestFirst(
+    most: { entries: number; bytes: number },
+    visit: (line: string) => boolean,
+  ): Promise<boolean> {
+    try {
+      const { first: tail, bytes: tailBytes } = this.#tail
+      const extent = { size: this.size, oldest: () => this.#oldest, tail, tailBytes }
+      return await visitNewestFirst(this.#files, extent, most, visit)
+    } catch (cause) {
+      throw unavailable(cause)
+    }
   }
 
   /** Shows each entry that is there, in order; those that cannot be read are passed over. @throws AuditError `audit-unavailable` */

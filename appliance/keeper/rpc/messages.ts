@@ -185,6 +185,7 @@ export const PARAMS = {
   importKey: map({ name, sealed: bytes(8240, 1), ...legacy }),
   makeCanary: map({ key: name, field: text(255), record: text(255), value: text(4096) }),
   listGrants: nothing,
+  myGrants: nothing,
   addGrant: NewGrant,
   removeGrant: map({ id: name }),
   explainGrant: mapWith(
@@ -201,6 +202,8 @@ export const PARAMS = {
   auditConsistency: map({ from: integer(), to: integer() }),
   auditInclusion: map({ index: integer(), size: integer() }),
   auditEntries: map({ from: integer(), limit: integer(4096) }),
+  /** `since` in ms. */
+  auditMine: map({ since: integer(), limit: integer(1000) }),
   auditArchive: map({ before: integer(), checkpoint: text(1024) }),
 } satisfies Record<string, Shape<unknown>>
 
@@ -322,6 +325,7 @@ export interface Results {
   report: Report
   makeCanary: { token: string }
   listGrants: Grant[]
+  myGrants: { grants: Grant[]; budgets: Omit<Report['budgets'][number], 'agent'>[] }
   addGrant: Grant
   removeGrant: { removed: string }
   explainGrant: ExplanationRow
@@ -334,6 +338,7 @@ export interface Results {
   auditConsistency: Uint8Array[]
   auditInclusion: { entry: string; proof: Uint8Array[] }
   auditEntries: { entries: string[]; leaves: Uint8Array; oldest: number; size: number; dropped: Uint8Array[] }
+  auditMine: { entries: string[]; complete: boolean }
   auditArchive: { oldest: number; size: number }
 }
 

@@ -32,6 +32,7 @@ const ACTIONS: Record<string, string> = {
   removeRecipient: 'removed the recipient {name}',
   changeSettings: 'changed settings',
   auditEntries: 'read the log',
+  auditMine: 'read its own entries of the log',
   auditArchive: 'archived the log before {before}',
   decrypt: 'asked to open',
   rewrap: 'asked to seal again',

@@ -1,5 +1,6 @@
 /** Schemas of the routes about the audit log. */
 import Type, { type Static } from 'typebox'
+import { MINE_LOOKS_AT, MINE_OLDER } from '../routes.ts'
 import { Count, closed } from './common.ts'
 
 const Proof = Type.Array(Type.String({ description: 'a hash, base64url' }), { maxItems: 128 })
@@ -38,6 +39,32 @@ export const EntriesAnswer = Type.Object(
   closed,
 )
 export type EntriesAnswer = Static<typeof EntriesAnswer>
+export const MineBody = Type.Object(
+  {
+    since: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'ms since 1970; entries of an earlier time are left out',
+    }),
+    limit: Type.Integer({ minimum: 1, maximum: 1000 }),
+  },
+  { ...closed, description: 'fewer may be answered than asked for' },
+)
+export type MineBody = Static<typeof MineBody>
+export const MineAnswer = Type.Object(
+  {
+    entries: Type.Array(Type.String({ description: 'the line of an entry' }), {
+      description: 'newest first; without alarms, which are for those who watch',
+    }),
+    complete: Type.Boolean({
+      description:
+        `false: there may be more. The newest ${MINE_LOOKS_AT.entries} entries of all agents are looked at, ` +
+        `${MINE_LOOKS_AT.bytes / 1_048_576} MiB of them at most, until ${MINE_OLDER} in a row are of a time before since`,
+    }),
+  },
+  closed,
+)
+export type MineAnswer = Static<typeof MineAnswer>
 export const ArchiveBody = Type.Object(
   {
     before: Count,

@@ -1,7 +1,7 @@
 /** Schemas of the routes about grants, recipients and settings. */
 import Type, { type Static } from 'typebox'
 import { GRANTED, PRESENCES, WINDOWS } from '../routes.ts'
-import { closed, literals, NAME_PATTERN, Name, Time } from './common.ts'
+import { Count, closed, literals, NAME_PATTERN, Name, Time } from './common.ts'
 
 const Budget = Type.Object(
   {
@@ -45,6 +45,27 @@ export const GrantBody = Type.Object(grant, closed)
 export type GrantBody = Static<typeof GrantBody>
 export const GrantInfo = Type.Object({ id: Name, ...grant, since: Time }, closed)
 export type GrantInfo = Static<typeof GrantInfo>
+
+/** What an operator is told of its own rights. */
+export const MyGrants = Type.Object(
+  {
+    grants: Type.Array(GrantInfo),
+    budgets: Type.Array(
+      Type.Object(
+        {
+          purpose: Name,
+          per: literals(WINDOWS),
+          records: Type.Union([Count, Type.Null()], { description: 'left; null: no limit' }),
+          operations: Type.Union([Count, Type.Null()], { description: 'left; null: no limit' }),
+        },
+        closed,
+      ),
+      { description: 'what is left of each budget' },
+    ),
+  },
+  closed,
+)
+export type MyGrants = Static<typeof MyGrants>
 
 export const ExplainBody = Type.Object(
   {
