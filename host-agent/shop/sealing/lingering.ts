@@ -38,8 +38,8 @@ const PLACES: Record<Database['kind'], (tables: readonly string[]) => Lingering[
     },
     {
       where: 'binary logs, which hold rows as they were, and replicas with their relay logs',
-      // BEFORE NOW() would leave those that were written to in this second.
-      commands: ['FLUSH BINARY LOGS;', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 MINUTE;'],
+      // The last one is needed for a restart until InnoDB has written up to its end; BEFORE NOW() would leave those of this second.
+      commands: ['FLUSH BINARY LOGS;', 'DO SLEEP(5);', 'PURGE BINARY LOGS BEFORE NOW() + INTERVAL 1 MINUTE;'],
     },
     {
       where: 'histograms of the planner (mysql.column_stats)',
