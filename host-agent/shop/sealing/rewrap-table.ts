@@ -8,7 +8,7 @@ import type { RewrapAnswer } from '../../../protocol/api/schemas.ts'
 import type { PublicKey } from '../../../protocol/envelope/token.ts'
 import { ConnectionError, nextStep } from '../../client/errors.ts'
 import type { KeySource } from '../../client/sources/source.ts'
-import type { Cell, Database, Replacement, Row, Selection, Table } from '../database/database.ts'
+import type { Cell, Database, KeyRange, Replacement, Row, Selection, Table } from '../database/database.ts'
 import type { TableMapping } from '../mapping/mapping.ts'
 import { recordName } from '../mapping/record-name.ts'
 import { addFault, BATCH, type TableReport, TRIES } from './report.ts'
@@ -40,7 +40,10 @@ export interface Rewrapping {
   readonly onProgress?: (rows: number) => void
 }
 
+const WHOLE: KeyRange = { after: null, upTo: null }
+
 /**
+ * @param range - of the table's keys, where another worker does the others
  * @throws ClavigerError of the source, where it refuses what every row asks for; rows before that are done
  * @throws DatabaseError; nothing of its batch was changed then
  */
@@ -49,6 +52,7 @@ export async function rewrapTable(
   mapping: TableMapping,
   table: Table,
   rewrapping: Rewrapping,
+  range: KeyRange = WHOLE,
 ): Promise<TableReport> {
   const columns = new Set([
     ...mapping.pieces.flatMap(({ sealed }) => [...sealed.values()].map(({ column }) => column)),
@@ -64,9 +68,9 @@ export async function rewrapTable(
     again: 0,
     faults: [],
   }
-  let after: readonly string[] | null = null
+  let { after } = range
   for (;;) {
-    const rows: Row[] = await database.page(selection, after, BATCH)
+    const rows: Row[] = await database.page(selection, after, BATCH, range.upTo)
     if (rows.length === 0) return report
     let left: readonly Row[] = rows
     for (let tries = 0; left.length > 0 && tries < TRIES; tries++)

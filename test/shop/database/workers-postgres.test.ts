@@ -1,0 +1,6 @@
+/** A rewrap that several workers share through a real PostgreSQL. */
+import t from 'tap'
+import { workersSuite } from './workers-suite.ts'
+
+t.setTimeout(240_000)
+await workersSuite('postgres')
