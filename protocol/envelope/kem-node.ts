@@ -100,6 +100,19 @@ export function decapsulateInPool(
   }
 }
 
+/**
+ * Bare Diffie-Hellman with a serialized public key (RFC 9180 §7.1.1): the X25519 result, or the x coordinate of P-256.
+ * @returns 32 bytes, the holder zeroes them
+ * @throws any error when the point is none of the curve, or of low order
+ */
+export function agree(privateKey: NodePrivateKey, publicKey: Uint8Array): Uint8Array {
+  if (privateKey.kem === 'xwing') throw new TypeError('x-wing agrees on nothing')
+  if (publicKey.length !== KEMS[privateKey.kem].publicKeyLength)
+    throw new RangeError('the public key has a wrong length')
+  const point = privateKey.kem === 'p256' ? importP256(publicKey) : importRaw('x25519', publicKey)
+  return diffieHellman({ privateKey: privateKey.key, publicKey: point })
+}
+
 function checkEncapsulation(kem: KemName, enc: Uint8Array): void {
   if (enc.length !== KEMS[kem].encapsulatedLength)
     throw new RangeError('the encapsulated key has a wrong length')

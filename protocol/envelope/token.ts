@@ -136,7 +136,8 @@ function checkBody(suite: SuiteLetter, body: Uint8Array): void {
   if (body.length > overhead + MAX_PLAINTEXT_LENGTH) throw new TokenError('the field token is too long')
 }
 
-function parseVersion(text: string): number | null {
+/** @returns `null` for text that is no version, 1 to 2^31 - 1 without leading zeros */
+export function parseVersion(text: string): number | null {
   if (!VERSION.test(text)) return null
   const version = Number(text)
   return version <= MAX_VERSION ? version : null

@@ -26,6 +26,7 @@ import {
 } from '../../protocol/envelope/legacy.ts'
 import { LEGACY_CHARSETS } from '../../protocol/envelope/legacy-charset.ts'
 import { checkForm, splitPayload } from '../../protocol/envelope/legacy-payload.ts'
+import { missing } from '../support/programs.ts'
 
 const CARD: LegacyForm = { padding: 'pkcs1', separator: '\t', fields: ['', 'card.number', '', 'card.expiry'] }
 const PAYLOAD = '\t4242424242424242\t737\t12/27'
@@ -73,11 +74,6 @@ t.test('When the vectors are opened, then they hold what they should', async t =
   }
 })
 
-/** Why a test is left out: a program is missing. Where CI is set, it is not left out, and fails. */
-function missing(program: string, ...args: string[]): string | false {
-  if (process.env.CI || spawnSync(program, args).status === 0) return false
-  return `${program} is not on this machine`
-}
 const noPhp = missing('php', '-r', 'exit(function_exists("openssl_public_encrypt") ? 0 : 1);')
 const noOpenssl = missing('openssl', 'version')
 
