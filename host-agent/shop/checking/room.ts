@@ -37,24 +37,29 @@ export function partLength(piece: Piece, part: string, longest: ReadonlyMap<stri
   return Math.min(bytes, MAX_PLAINTEXT_LENGTH)
 }
 
-/** The type that a column is given to hold `length` characters. */
-export function roomyType(kind: Database['kind'], length: number): string {
+/** The type that a column is given to hold `length` characters of ASCII. */
+function roomyType(kind: Database['kind'], length: number): string {
   if (kind !== 'mariadb') return kind === 'sqlite' ? 'TEXT' : 'text'
-  if (length <= 1024) return `varchar(${Math.ceil(length / 64) * 64}) CHARACTER SET ascii COLLATE ascii_bin`
-  return length <= 65_535 ? 'text CHARACTER SET ascii' : 'mediumtext CHARACTER SET ascii'
+  if (length <= 1024) return `varchar(${Math.ceil(length / 64) * 64})`
+  return length <= 65_535 ? 'text' : 'mediumtext'
 }
 
-/** The statement that makes a column as wide. */
+/**
+ * The statement that makes a column as wide. It keeps its character set: there is plaintext in it, of which ASCII may have half, and a server
+ * that is not strict would put question marks for the rest.
+ */
 export function widenSql(kind: Database['kind'], table: string, column: Column, length: number): string {
   const type = roomyType(kind, length)
   if (kind === 'postgres') return `ALTER TABLE "${table}" ALTER COLUMN "${column.name}" TYPE ${type}`
-  return `ALTER TABLE \`${table}\` MODIFY \`${column.name}\` ${type}${column.nullable ? ' NULL' : ' NOT NULL'}`
+  const set = column.charset === null ? '' : ` CHARACTER SET ${column.charset} COLLATE ${column.collation}`
+  return `ALTER TABLE \`${table}\` MODIFY \`${column.name}\` ${type}${set}${column.nullable ? ' NULL' : ' NOT NULL'}`
 }
 
 /** The statement that adds a column. */
 export function addSql(kind: Database['kind'], table: string, column: string, length: number): string {
   const quote = (name: string) => (kind === 'mariadb' ? `\`${name}\`` : `"${name}"`)
-  return `ALTER TABLE ${quote(table)} ADD COLUMN ${quote(column)} ${roomyType(kind, length)} NULL`
+  const set = kind === 'mariadb' ? ' CHARACTER SET ascii COLLATE ascii_bin' : ''
+  return `ALTER TABLE ${quote(table)} ADD COLUMN ${quote(column)} ${roomyType(kind, length)}${set} NULL`
 }
 
 /** Whether a column has room for so many characters of ASCII. */
