@@ -14,7 +14,9 @@ export interface Elf {
 
 const [LOAD, DYNAMIC, INTERPRETER] = [1, 2, 3]
 const [NEEDED, STRING_TABLE, SONAME] = [1, 5, 14]
-const AARCH64 = 183
+/** `e_machine` of each architecture, by Debian's name for it. */
+const MACHINES = { arm64: 183, amd64: 62 } as const
+export type Machine = keyof typeof MACHINES
 
 interface Segment {
   type: number
@@ -27,10 +29,10 @@ export function isElf(bytes: Uint8Array): boolean {
   return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46
 }
 
-/** @throws ImageError where it is not a whole little-endian ELF for arm64 */
-export function readElf(bytes: Uint8Array): Elf {
+/** @throws ImageError where it is not a whole little-endian ELF for that machine */
+export function readElf(bytes: Uint8Array, machine: Machine = 'arm64'): Elf {
   try {
-    return parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+    return parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), machine)
   } catch (error) {
     throw error instanceof RangeError ? new ImageError('ELF: cut off', { cause: error }) : error
   }
@@ -40,17 +42,17 @@ export function readElf(bytes: Uint8Array): Elf {
  * The same program without what is only for debuggers and linkers: section headers, symbol table, debugging information. The kernel
  * and the dynamic loader go by segments, which stay byte for byte.
  */
-export function stripElf(bytes: Uint8Array): Uint8Array {
-  const stripped = Buffer.from(bytes.subarray(0, readElf(bytes).loadedSize))
+export function stripElf(bytes: Uint8Array, machine?: Machine): Uint8Array {
+  const stripped = Buffer.from(bytes.subarray(0, readElf(bytes, machine).loadedSize))
   stripped.writeBigUInt64LE(0n, 40) // offset of the section headers
   stripped.fill(0, 58, 64) // their size, how many there are, which one holds their names
   return stripped
 }
 
-function parse(file: Buffer): Elf {
+function parse(file: Buffer, machine: Machine): Elf {
   if (!isElf(file) || file.readUInt8(4) !== 2 || file.readUInt8(5) !== 1)
     fail('not a 64-bit little-endian one')
-  if (file.readUInt16LE(18) !== AARCH64) fail('not for arm64')
+  if (file.readUInt16LE(18) !== MACHINES[machine]) fail(`not for ${machine}`)
   const [start, size, count] = [offset(file, 32), file.readUInt16LE(54), file.readUInt16LE(56)]
   const segments: Segment[] = []
   for (let i = 0; i < count; i++) {

@@ -19,6 +19,8 @@ t.test('When a folder imports against an arrow, then it is found', async t => {
     ['host-agent/seal/seal.ts', "import { x } from '../client/tls.ts'"],
     ['host-agent/shop/records/record.ts', "import { x } from '../../client/tls.ts'"],
     ['host-agent/shop/records/types.ts', "import { readFileSync } from 'node:fs'"],
+    ['host-agent/client/tls.ts', "import { x } from '../../image-build/errors.ts'"],
+    ['host-agent/cli/main.ts', "import { x } from '../package/deb.ts'"],
     ['appliance/gate/app.ts', "import { parse } from 'libphonenumber-js/max'"],
     ['protocol/cbor.ts', "import {\n  readFile,\n  writeFile,\n} from 'node:fs/promises'"],
   ]
@@ -31,6 +33,7 @@ t.test('When an import follows an arrow, then nothing is said', async t => {
     ['appliance/gate/main.ts', "import { SnapshotReader } from '../health/feed.ts'"],
     ['appliance/keeper/keeper.ts', "import { admit } from '../../protocol/api/routes.ts'"],
     ['host-agent/cli/main.ts', "import { x } from '../client/tls.ts'\nimport { y } from '../seal/seal.ts'"],
+    ['host-agent/package/deb.ts', "import { x } from '../../image-build/tree/tree.ts'"],
     ['test/a.test.ts', "import { Keeper } from '../appliance/keeper/keeper.ts'"],
   ]
   for (const [from, text] of cases) t.same(faults(from, text), [], `${from}: ${text}`)
