@@ -18,8 +18,8 @@ const CASES = [
   'postgres=100000',
   'sqlite=1000000',
 ]
-/** Larger tables are only sealed: rewrapping them takes an hour on a small machine. */
-const MOST_REWRAPPED = 100_000
+/** What is rewrapped too: what a device costs does not depend on the database, and for a larger table it takes an hour on a small machine. */
+const isRewrapped = (kind: Shop['kind'], rows: number) => kind === 'sqlite' && rows <= 100_000
 const LOOK_MS = 20
 
 /** @param cases - `KIND=ROWS`; all of them where there is none */
@@ -43,7 +43,7 @@ async function measureCase(device: Device, kind: Shop['kind'], rows: number, key
     await fillTable(shop, rows)
     const first = await device.createKey(key)
     const seal = await peak(device.start('seal', shop, first))
-    if (rows > MOST_REWRAPPED) return `seal ${seal}`
+    if (!isRewrapped(kind, rows)) return `seal ${seal}`
     const newest = await device.rotateKey(key)
     return `seal ${seal}; rewrap ${await peak(device.start('rewrap', shop, newest))}`
   } finally {
