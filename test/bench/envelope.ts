@@ -5,13 +5,22 @@
  * meets both.
  */
 
-import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import {
+  constants,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+  privateDecrypt,
+  publicEncrypt,
+} from 'node:crypto'
 import * as peer from 'hpke'
 import type { Context } from '../../protocol/envelope/context.ts'
 import { contextInfo } from '../../protocol/envelope/context.ts'
 import { FIELD_HPKE, openField, openFields, sealField } from '../../protocol/envelope/field.ts'
 import { EMPTY } from '../../protocol/envelope/hpke.ts'
 import { generatePrivateKey, importPrivateKey } from '../../protocol/envelope/keys.ts'
+import { importLegacyKey, openLegacies, readLegacyText } from '../../protocol/envelope/legacy.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { parseToken, splitBody } from '../../protocol/envelope/token.ts'
 import type { Figure } from './figure.ts'
@@ -75,6 +84,33 @@ export const figures: { name: string; run: () => Promise<Figure> }[] = [
     },
   },
   {
+    // A shop's old values: the appliance's way of opening them against OpenSSL's alone, RSA of 2,048 bits.
+    name: 'rsa-open',
+    run: () => {
+      const { privateKey: key, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+      const padding = constants.RSA_PKCS1_PADDING
+      const ciphertext = publicEncrypt(
+        { key: publicKey, padding },
+        Buffer.from('\t4111111111111111\t737\t12/27'),
+      )
+      const form = {
+        padding: 'pkcs1',
+        separator: '\t',
+        fields: ['', 'card.number', '', 'card.expiry'],
+      } as const
+      const privateKey = importLegacyKey(key.export({ type: 'pkcs8', format: 'der' }), form)
+      const text = ciphertext.toString('base64')
+      const bare = () => {
+        for (let i = 0; i < PER_ROUND; i++) privateDecrypt({ key, padding }, ciphertext)
+      }
+      const items = () =>
+        Array.from({ length: PER_ROUND }, () => ({ privateKey, ciphertext: readLegacyText(text) }))
+      return compare('rsa-open', null, bare, async () => {
+        for (const result of await openLegacies(items())) if (result instanceof Error) throw result
+      })
+    },
+  },
+  {
     name: 'field-open',
     run: () => {
       const { privateKey, token } = sample('x', 0)
@@ -108,6 +144,16 @@ async function ratio(
   const bare = () => {
     for (let i = 0; i < PER_ROUND; i++) diffieHellman({ privateKey, publicKey })
   }
+  return compare(name, bar, bare, subject)
+}
+
+/** Both do {@link PER_ROUND} operations. */
+async function compare(
+  name: string,
+  bar: number | null,
+  bare: () => void,
+  subject: () => void | Promise<void>,
+): Promise<Figure> {
   await nanoseconds(bare)
   await nanoseconds(subject)
   const floors: number[] = []

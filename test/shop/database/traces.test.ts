@@ -31,7 +31,7 @@ function looker(runs: Runs, mapping: string, folder: string): () => Promise<stri
   }
 }
 
-const missing = [whyNot('mariadb'), whyNot('postgres')]
+const missing = [whyNot('mariadb'), whyNot('postgres')] as const
 for (const why of missing) if (why && process.env.CI) t.fail(`${why}, and has to be where CI is set`)
 
 t.test(
