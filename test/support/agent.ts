@@ -23,10 +23,16 @@ export interface AgentProcess {
  *
  * @param home - where its user's enrolments are
  * @param ports - to watch
+ * @param main - the program, another one than the sources
  */
-export async function startAgent(home: string, ports: string[], args: string[] = []): Promise<AgentProcess> {
+export async function startAgent(
+  home: string,
+  ports: string[],
+  args: string[] = [],
+  main: string = MAIN,
+): Promise<AgentProcess> {
   const child: ChildProcess = spawn(
-    ...bareNode(MAIN, 'agent', ...ports.flatMap(port => ['--port', port]), ...args),
+    ...bareNode(main, 'agent', ...ports.flatMap(port => ['--port', port]), ...args),
     { env: { ...process.env, CLAVIGER_HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   const lines: string[] = []

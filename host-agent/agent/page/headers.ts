@@ -6,6 +6,8 @@ const POLICY = [
   "style-src 'self'",
   "connect-src 'self'",
   "img-src 'self'",
+  // the sheet of labels: a document that the page made of an answer, held in a sandbox without scripts
+  'frame-src blob:',
   "base-uri 'none'",
   "form-action 'none'",
   "require-trusted-types-for 'script'",

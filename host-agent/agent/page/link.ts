@@ -13,7 +13,7 @@ import { purposesOf } from './purposes.ts'
 import { type DeviceHolder, DONGLE, openWay, serialOf, waysTo } from './route.ts'
 
 /** How long a call waits for a connection, and tries again over one that broke, ms. */
-const PATIENCE_MS = 3000
+const PATIENCE_MS = 2000
 const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 15_000
 /** How often it is looked whether a dongle was plugged in, ms. */

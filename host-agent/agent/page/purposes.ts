@@ -1,17 +1,17 @@
 /** What an operator may open, as its device says: its grants, gathered by purpose, and what is left of their budgets. */
 import type { Reveal } from '../../../protocol/api/routes.ts'
 import { REVEALS } from '../../../protocol/api/routes.ts'
+import type { MyGrants } from '../../../protocol/api/schemas.ts'
 import type { Appliance } from '../../client/appliance.ts'
 import type { Purpose } from './api.ts'
-import { grantsOf, type OwnGrants } from './mine.ts'
 
 /** @throws ApplianceError, ConnectionError */
 export async function purposesOf(appliance: Appliance): Promise<Purpose[]> {
-  return gatherPurposes(await grantsOf(appliance))
+  return gatherPurposes(await appliance.myGrants())
 }
 
 /** By purpose, in the order of their names. Grants for rewrapping alone open nothing. */
-export function gatherPurposes({ grants, budgets }: OwnGrants): Purpose[] {
+export function gatherPurposes({ grants, budgets }: MyGrants): Purpose[] {
   const names = [
     ...new Set(grants.flatMap(grant => (waysOf(grant.reveal).length > 0 ? grant.purposes : []))),
   ].sort()

@@ -3,7 +3,6 @@ import { type Entry, readEntry } from '../../../protocol/audit/entry.ts'
 import { ConnectionError } from '../../client/errors.ts'
 import type { TodayEntry } from './api.ts'
 import type { EnrolmentLink } from './link.ts'
-import { entriesOf } from './mine.ts'
 
 /** Newest entries of one day that are shown. */
 const MOST = 1000
@@ -13,7 +12,7 @@ export async function today(link: EnrolmentLink): Promise<TodayEntry[]> {
   const appliance = await link.appliance()
   const midnight = new Date()
   midnight.setHours(0, 0, 0, 0)
-  const { entries } = await entriesOf(appliance, Math.floor(midnight.getTime() / 1000), MOST)
+  const { entries } = await appliance.auditMine({ since: midnight.getTime(), limit: MOST })
   const read = entries.map(line => {
     const entry = readEntry(line)
     if (entry) return shown(entry)

@@ -10,6 +10,7 @@ import { profileDirectory } from '../../client/profile.ts'
 import { readSettings } from '../../client/settings.ts'
 import { agentSocket } from '../../client/tunnel.ts'
 import { type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
+import { keepHeapSmall } from '../shop/small-heap.ts'
 
 export const command: Command = {
   summary: 'hold the dongles of this user, unlock them, and let several programs share them',
@@ -34,6 +35,7 @@ Runs until it is ended. With the systemd unit that comes with claviger it starts
       },
       [],
     )
+    keepHeapSmall()
     const { terminal, env } = surroundings
     const directory = profileDirectory(env)
     const settings = await readSettings(directory)

@@ -138,7 +138,7 @@ export function events(origin: string, token: string) {
         if (found) return found
         await sleep(20)
       }
-      throw new Error(`it was not told:\n${lines.join('\n')}`)
+      throw new Error(`it was not told: ${lines.at(-1)}`)
     },
   }
 }
