@@ -32,7 +32,7 @@ function mainPage(
   words: readonly string[],
   edition: Edition,
 ): string {
-  return [
+  return join([
     head('claviger', 'keeper of the key of a web shop: the command line', edition),
     '.SH SYNOPSIS',
     form('claviger COMMAND [OPTIONS]'),
@@ -47,7 +47,7 @@ function mainPage(
     '.SH EXIT STATUS',
     roff('0 for success, 1 for a refusal or a failure, 2 for a command line that makes no sense.'),
     seeAlso(words.map(word => `claviger-${word}`)),
-  ].join('\n')
+  ])
 }
 
 function groupPage(word: string, members: readonly [string, Command][], edition: Edition): string {
@@ -56,7 +56,7 @@ function groupPage(word: string, members: readonly [string, Command][], edition:
     members.length === 1 || first![0] === word ? first![1].summary : `commands below claviger ${word}`
   const read = members.map(([name, { usage, summary }]) => ({ name, summary, ...readUsage(usage) }))
   const several = read.length > 1
-  return [
+  return join([
     head(`claviger-${word}`, summary, edition),
     '.SH SYNOPSIS',
     ...[...new Set(read.flatMap(({ forms }) => forms))].map(form),
@@ -70,12 +70,17 @@ function groupPage(word: string, members: readonly [string, Command][], edition:
       ...blocks.flatMap(writeBlock),
     ]),
     seeAlso(['claviger']),
-  ].join('\n')
+  ])
 }
 
 function head(name: string, summary: string, { version, day }: Edition): string {
   const title = `.TH ${roff(name.toUpperCase())} 1 "${day}" "claviger ${version}" "Claviger"`
   return `${title}\n.SH NAME\n${roff(name)} \\- ${roff(summary)}`
+}
+
+/** A heading begins a paragraph by itself. */
+function join(lines: readonly string[]): string {
+  return lines.join('\n').replace(/^(\.S[HS] .*)\n\.PP$/gm, '$1')
 }
 
 /** A form is one line, whatever its length: the formatter breaks it. */
