@@ -39,7 +39,7 @@ type Detail = Record<string, string | number | boolean>
 /** Methods that are written before they are done, and how; all others change nothing, or write their own entries. */
 const RECORDED: { [M in Method]?: (params: Params<M>) => Detail } = {
   provision: () => ({}),
-  createKey: ({ name, suite }) => ({ key: name, suite }),
+  createKey: ({ name, suite, use }) => ({ key: name, suite, ...(use ? { use } : {}) }),
   rotateKey: ({ key }) => ({ key }),
   setMinimum: ({ key, version }) => ({ key, version }),
   retireKey: ({ key, version, days }) => ({ key, version: version || 'all', days }),

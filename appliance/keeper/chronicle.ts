@@ -7,7 +7,7 @@ import type { Entry } from '../../protocol/audit/entry.ts'
 import { Backoff, type BackoffLimits } from '../backoff.ts'
 import { BudgetTime, type ClockReading } from './policy/elapsed.ts'
 import type { Grant } from './policy/grant.ts'
-import { replayer } from './policy/replay.ts'
+import { countsItems, replayer } from './policy/replay.ts'
 import { Usage } from './policy/usage.ts'
 import type { Alarm } from './rpc/messages.ts'
 
@@ -122,7 +122,7 @@ export class Chronicle {
   /** What was allowed counts, whether it opened or not: that is not in the log. */
   #countOpenings({ action, items = [], time, detail }: Entry): void {
     if (action === 'purgeKey') this.#openings.delete(String(detail?.version))
-    if (action !== 'decrypt' && action !== 'rewrap') return
+    if (!countsItems(action)) return
     for (const { key, records, code } of items) {
       if (code !== undefined) continue
       const { count, last } = this.openings(key)

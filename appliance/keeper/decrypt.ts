@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { ClavigerError, type ErrorCode } from '../../protocol/api/errors.ts'
+import type { ForeignForm } from '../../protocol/api/routes.ts'
 import type { EntryItem } from '../../protocol/audit/entry.ts'
 import { contextInfo } from '../../protocol/envelope/context.ts'
 import { OpenError } from '../../protocol/envelope/errors.ts'
@@ -14,6 +15,7 @@ import { openLegacies } from '../../protocol/envelope/legacy.ts'
 import { keptFields } from '../../protocol/envelope/legacy-payload.ts'
 import { reveal } from '../../protocol/envelope/reveal.ts'
 import { type Asked, type Ready, readItem, type Wanted } from './asked.ts'
+import { openForeign } from './foreign.ts'
 import { type Decision, decide, type PolicyClock } from './policy/decide.ts'
 import type { Grant } from './policy/grant.ts'
 import type { Usage } from './policy/usage.ts'
@@ -39,6 +41,7 @@ export interface Decided extends Ready {
   key: string
   /** What the log calls its fields, where that is not the item's own. */
   fields?: string
+  form?: ForeignForm
   /** Grant that allowed it. */
   grant?: string
   code?: ErrorCode
@@ -57,21 +60,22 @@ export function decideItems(situation: Situation, purpose: string, items: readon
 function decideItem(situation: Situation, grants: readonly Grant[], purpose: string, item: Wanted): Decided {
   const { unlocked, agent, usage, clock } = situation
   const [, field, , how, option] = item
-  let named: Pick<Decided, 'item' | 'key' | 'fields'> = { item, key: '' }
+  let named: Pick<Decided, 'item' | 'key' | 'fields' | 'form'> = { item, key: '' }
   try {
     const asked = readItem(situation.namespace, unlocked, item)
-    const { key, version, record, fields } = asked
+    const { key, version, record, fields, form } = asked
     named = {
       item,
       key: `${key}@${version}`,
       ...(fields.includes(field) ? {} : { fields: fields.join(' ') }),
+      ...(form ? { form } : {}),
     }
     const decision = decideFields(situation, grants, purpose, item, asked)
     if (decision.code !== undefined) return { ...named, ...refusalOf(decision) }
     if (how === 'forward' && !unlocked.recipients.has(String(option)))
       return { ...named, code: 'unknown-recipient' }
     const ready = asked.ready()
-    if (ready === null) return { ...named, code: 'key-retired' }
+    if (typeof ready === 'string') return { ...named, code: ready }
     usage.count(agent.name, purpose, key, record, clock.budget)
     return { ...named, grant: decision.grant, ...ready }
   } catch (error) {
@@ -110,10 +114,10 @@ function refusalOf(decision: Exclude<Decision, { grant: string }>): Pick<Decided
 /** What the log tells of a batch: items of the same key, field, mode and fate together. */
 export function entryItems(decided: readonly Decided[]): EntryItem[] {
   const groups = new Map<string, EntryItem>()
-  for (const { item, key, grant, code, fields } of decided) {
+  for (const { item, key, grant, code, fields, form } of decided) {
     const [, own, record, mode] = item
     const field = fields ?? own
-    const name = `${key} ${mode} ${grant ?? ''} ${code ?? ''} ${field}`
+    const name = `${key} ${mode} ${form ?? ''} ${grant ?? ''} ${code ?? ''} ${field}`
     const group = groups.get(name)
     if (group) group.records.push(record)
     else
@@ -121,6 +125,7 @@ export function entryItems(decided: readonly Decided[]): EntryItem[] {
         key,
         field,
         reveal: mode,
+        ...(form ? { form } : {}),
         records: [record],
         ...(grant ? { grant } : {}),
         ...(code ? { code } : {}),
@@ -147,11 +152,11 @@ export async function openParts(decided: readonly Decided[]): Promise<(Uint8Arra
   const ready = decided.flatMap(({ open }) => open ?? [])
   const opened = ready.length === 1 ? [openOne(ready[0]!)] : await openFields(ready)
   const payloads = await openLegacies(decided.flatMap(({ legacy }) => legacy ?? []))
-  let next = 0
-  let nextPayload = 0
-  return decided.map(({ open, legacy, code }) => {
-    if (!open && !legacy) return code ?? 'open-failed'
-    const result = open ? opened[next++]! : payloads[nextPayload++]!
+  const others = await openForeign(decided.flatMap(({ foreign }) => foreign ?? []))
+  const [next, nextPayload, nextOther] = [opened, payloads, others].map(results => results.values())
+  return decided.map(({ open, legacy, foreign, code }) => {
+    if (!open && !legacy && !foreign) return code ?? 'open-failed'
+    const result = (open ? next : legacy ? nextPayload : nextOther)!.next().value!
     if (result instanceof OpenError) return result.code
     return Array.isArray(result) ? result : [result]
   })
@@ -198,7 +203,7 @@ export function revealItem(
   if (mode === 'full') return opened
   try {
     if (mode === 'forward') return forward(opened, recipients.get(String(option))?.recipient)
-    if (mode === 'rewrap') return 'internal'
+    if (mode === 'rewrap' || mode === 'derive') return 'internal'
     if (mode === 'equals') return reveal(mode, opened, { candidate: String(option) })
     return reveal(mode, opened, mode === 'mask' && option !== 0 ? { keep: Number(option) } : {})
   } catch (error) {

@@ -16,7 +16,7 @@ import type { Chronicle } from './chronicle.ts'
 import type { Clock } from './clock.ts'
 import { confirm } from './confirming.ts'
 import { dueVersions, purgeDue } from './key-life.ts'
-import { type Alarmed, decryption, open, rewrapping, type Work } from './opening.ts'
+import { type Alarmed, decryption, derivation, open, rewrapping, type Work } from './opening.ts'
 import { Presence } from './panel/presence.ts'
 import { type Call, perform } from './perform.ts'
 import { pinOf, Recorder } from './recorder.ts'
@@ -174,6 +174,8 @@ export class Keeper extends EventEmitter<Events> {
         return this.#decrypt(caller, params)
       case 'rewrap':
         return this.#rewrap(caller, params)
+      case 'derive':
+        return this.#derive(caller, params)
       case 'lock':
         return this.#lock(caller)
       case 'lockdown':
@@ -327,6 +329,14 @@ export class Keeper extends EventEmitter<Events> {
   async #rewrap(caller: Caller, params: Params<'rewrap'>): Promise<Results['rewrap']> {
     const { results, index } = await this.#open(caller, rewrapping(params))
     return { rewrapped: results, index }
+  }
+
+  /** @throws ClavigerError with the code of the refusal: there is but one item */
+  async #derive(caller: Caller, params: Params<'derive'>): Promise<Results['derive']> {
+    const { results, index } = await this.#open(caller, derivation(params))
+    const [secret] = results
+    if (secret instanceof Uint8Array) return { secret, index }
+    throw new ClavigerError(typeof secret === 'string' ? secret : 'internal')
   }
 
   async #open<T, R>(

@@ -8,13 +8,14 @@ import { type Key, type KeyVersion, mayOpen } from './unlocked.ts'
 
 /** @param withUse - tells how often versions opened, which is for those who read the log */
 export function keyRow(service: Service, key: Key, withUse: boolean): KeyRow {
-  const { name, suite, minimum, versions } = key
+  const { name, suite, minimum, use, versions } = key
   const { chronicle } = service.recorder
   const { privateKey } = [...versions.values()][0]!
   return {
     name,
     suite,
     minimum,
+    use,
     counted: withUse ? Math.floor(chronicle.since / 1000) : 0,
     versions: [...versions.values()].map(version => versionRow(service, key, version, withUse)),
     legacy: privateKey.suite === 'rsa' ? legacyRow(privateKey) : null,
@@ -45,6 +46,6 @@ function versionRow(
 }
 
 function legacyRow({ bits, form }: LegacyPrivateKey): KeyRow['legacy'] {
-  const { padding, label = '', separator, fields, charset = 'utf-8' } = form
-  return { bits, padding, label, separator, fields: [...fields], charset }
+  const { padding, label = '', separator, fields, charset = 'utf-8', bound = false } = form
+  return { bits, padding, label, separator, fields: [...fields], charset, bound }
 }

@@ -6,12 +6,22 @@ import { sealField } from '../../protocol/envelope/field.ts'
 import { ForbiddenFieldError, isForbiddenField } from '../../protocol/envelope/forbidden.ts'
 import { openHandedIn, type Ticket } from '../../protocol/envelope/hand-in.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
-import { importLegacyKey, proveLegacyKey } from '../../protocol/envelope/legacy.ts'
+import { checkPadding, importLegacyKey, proveLegacyKey } from '../../protocol/envelope/legacy.ts'
 import { checkForm } from '../../protocol/envelope/legacy-payload.ts'
 import { parsePublicKey } from '../../protocol/envelope/token.ts'
 import { canaryDigest } from './decrypt.ts'
+import { opensFields } from './foreign.ts'
 import { keyRow } from './key-row.ts'
-import { addCanary, addKey, addLegacyKey, addVersion, isLegacy, isRetired, unknownKey } from './registry.ts'
+import {
+  addCanary,
+  addKey,
+  addLegacyKey,
+  addVersion,
+  isForOther,
+  isLegacy,
+  isRetired,
+  unknownKey,
+} from './registry.ts'
 import type { KeyRow, Params } from './rpc/messages.ts'
 import { operational, type Service } from './service.ts'
 import { currentOf, type Key } from './unlocked.ts'
@@ -31,10 +41,17 @@ export function showKey(
 
 const readsLog = (standing: Standing) => standing === 'administrator' || standing === 'auditor'
 
-/** @throws RegistryError `key-exists` */
-export async function createKey(service: Service, { name, suite }: Params<'createKey'>): Promise<KeyRow> {
+/** Names that a route has beside `/v1/keys/:key`. */
+const TAKEN_NAMES: readonly string[] = ['jwks.json']
+
+/** @throws RegistryError `key-exists`; KeyError `bad-key` for a use that the suite has not */
+export async function createKey(service: Service, params: Params<'createKey'>): Promise<KeyRow> {
+  const { name, suite, use = 'fields' } = params
+  if (TAKEN_NAMES.includes(name)) throw new KeyError(`no key can be named ${name}`)
+  if (suite === 'q' && (use === 'derive' || use === 'contextless'))
+    throw new KeyError(`a key of suite q is not for ${use}, but one of suite x or p is`)
   const { pkcs8 } = generatePrivateKey(suite)
-  await service.vault.update(addKey(name, suite, pkcs8, service.now())).finally(() => pkcs8.fill(0))
+  await service.vault.update(addKey(name, suite, pkcs8, service.now(), use)).finally(() => pkcs8.fill(0))
   return showKey(service, { key: name })
 }
 
@@ -60,17 +77,19 @@ export function importTicket(service: Service): Ticket {
  * ForbiddenFieldError; RegistryError `key-exists`
  */
 export async function importKey(service: Service, params: Params<'importKey'>): Promise<KeyRow> {
-  const { name, sealed, padding, label, separator, fields, charset } = params
+  const { name, sealed, padding, label, separator, fields, charset, bound } = params
   const form = {
     padding,
     separator,
     fields,
     ...(label ? { label } : {}),
     ...(charset === 'utf-8' ? {} : { charset }),
+    ...(bound ? { bound } : {}),
   }
   const pkcs8 = openHandedIn(service.tickets.take(service.recorder.up), { name, ...form }, sealed)
   try {
-    if (label && padding === 'pkcs1') throw new KeyError('a label is for OAEP')
+    if (TAKEN_NAMES.includes(name)) throw new KeyError(`no key can be named ${name}`)
+    checkPadding(form)
     checkForm(form)
     proveLegacyKey(importLegacyKey(pkcs8, form))
     await service.vault.update(addLegacyKey(name, pkcs8, form, service.now()))
@@ -88,6 +107,7 @@ export async function makeCanary(
   if (isForbiddenField(field)) throw new ForbiddenFieldError(field)
   const found = find(service, key)
   if (found.suite === 'rsa') throw isLegacy(key, 'nothing is sealed under')
+  if (!opensFields(found.use)) throw isForOther(key, found.use, 'nothing is sealed under it')
   const current = currentOf(found)
   if (current.retired) throw isRetired(key)
   const token = sealField(parsePublicKey(current.publicKey), { field, record }, Buffer.from(value))

@@ -15,7 +15,7 @@ import type { Unlocked } from './unlocked.ts'
 
 /** What is done with the fields that may be opened; `T` is what they become inside, `R` what is answered of each. */
 export interface Work<T, R> {
-  action: 'decrypt' | 'rewrap'
+  action: 'decrypt' | 'rewrap' | 'derive'
   purpose: string
   reason: string
   items: readonly Wanted[]
@@ -53,6 +53,16 @@ export function rewrapping(
   }
 }
 
+/** A raw secret for the caller: one item, whose ciphertext is the public key to agree with. */
+export function derivation(params: Params<'derive'>): Work<Uint8Array, Opened> {
+  const { purpose, reason, key, field, record } = params
+  const items: Wanted[] = [[params.public, field, record, 'derive', 0, key]]
+  const open = (_: Unlocked, decided: readonly Decided[]) => openItems(decided)
+  const answer: Work<Uint8Array, Opened>['answer'] = (_, { free }, opened, freeAt) =>
+    typeof opened === 'string' && free !== undefined ? [opened, freeAt(free)] : opened
+  return { action: 'derive', purpose, reason, items, detail: {}, open, answer }
+}
+
 /** Why lockdown was tripped. */
 export interface Alarmed {
   what: Alarm['what']
@@ -88,9 +98,15 @@ export async function open<T, R>(
   for (const { code } of decided) counters.count(code ?? 'allowed')
   const refused = decided.every(({ code }) => code !== undefined)
   const over = decided.some(({ alarm }) => alarm)
+  // Whose file it is, a program may ask of every key: to be told that it is not this one's is no try.
   // A caller that is only ever refused has to slow down; one that gets on may be wrong now and then. No wait keeps an alarm.
-  if (refused && !over) recorder.mayTry(caller)
-  const detail = { ...work.detail, ...(refused ? { pin: pinOf(caller) } : touched ? { touched } : {}) }
+  const counts = refused && decided.some(({ code }) => code !== 'not-mine')
+  if (counts && !over) recorder.mayTry(caller)
+  const detail = {
+    ...work.detail,
+    ...(counts ? { pin: pinOf(caller) } : {}),
+    ...(touched && !refused ? { touched } : {}),
+  }
   const index = await recorder.write(
     {
       agent: agent.name,

@@ -40,6 +40,7 @@ export async function perform(service: Service, call: Call): Promise<unknown> {
     case 'unlockCost':
       return unlockCost(service, caller, params, standing)
     case 'listKeys':
+    case 'keySet':
       return listKeys(service, standing)
     case 'showKey':
       return showKey(service, params, standing)

@@ -1,5 +1,6 @@
 /** Changes of the sealed state as functions: each takes the state and returns what to keep, or throws. */
 import { ClavigerError } from '../../protocol/api/errors.ts'
+import type { KeyUse } from '../../protocol/api/routes.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import type { Grant } from './policy/grant.ts'
 import type {
@@ -18,9 +19,16 @@ export class RegistryError extends ClavigerError {}
 export type Change = (state: SealedState) => SealedState
 
 /** Adds a key with its first version. */
-export function addKey(name: string, suite: SuiteLetter, pkcs8: Uint8Array, now: number): Change {
+export function addKey(
+  name: string,
+  suite: SuiteLetter,
+  pkcs8: Uint8Array,
+  now: number,
+  use: KeyUse = 'fields',
+): Change {
+  const versions = [{ version: 1, created: now, pkcs8 }]
   return addFirst(
-    { name, suite, versions: [{ version: 1, created: now, pkcs8 }] },
+    { name, suite, versions, ...(use === 'fields' ? {} : { use }) },
     'rotate it for a new version',
   )
 }
@@ -61,6 +69,13 @@ export function unknownKey(name: string): RegistryError {
 export function isRetired(name: string): RegistryError {
   return new RegistryError('key-retired', `${name} is retired`, {
     hint: 'claviger admin key undelete takes that back',
+  })
+}
+
+/** @param what - that a key of this use does not do */
+export function isForOther(name: string, use: KeyUse, what: string): RegistryError {
+  return new RegistryError('bad-key', `${name} was made for ${use}, and ${what}`, {
+    hint: 'a key is for one use, for good: make another one with claviger admin key create',
   })
 }
 
@@ -134,6 +149,12 @@ function checkKeys({ keys }: SealedState, { key, target, reveal }: Omit<Grant, '
   for (const wanted of [key, sealing]) if (!keys.some(({ name }) => name === wanted)) throw unknownKey(wanted)
   if (reveal.includes('rewrap') && keys.some(({ name, legacy }) => name === sealing && legacy))
     throw isLegacy(sealing, 'nothing is sealed under')
+  const useOf = (wanted: string) => keys.find(({ name }) => name === wanted)?.use ?? 'fields'
+  const [use, sealingUse] = [useOf(key), useOf(sealing)]
+  if (reveal.includes('derive') !== (use === 'derive') || (use === 'derive' && reveal.length > 1))
+    throw isForOther(key, use, use === 'derive' ? 'is granted with derive alone' : 'gives no raw secrets')
+  if (reveal.includes('rewrap') && (sealingUse === 'files' || use === 'files'))
+    throw isForOther(sealing, sealingUse, 'nothing is sealed again with it')
 }
 
 export function removeGrant(id: string): Change {

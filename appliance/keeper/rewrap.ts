@@ -8,6 +8,7 @@ import { keptFields } from '../../protocol/envelope/legacy-payload.ts'
 import { parsePublicKey } from '../../protocol/envelope/token.ts'
 import type { Wanted } from './asked.ts'
 import { type Decided, openParts } from './decrypt.ts'
+import { opensFields } from './foreign.ts'
 import type { Params, Rewrapped } from './rpc/messages.ts'
 import { currentOf, type Unlocked } from './unlocked.ts'
 
@@ -19,9 +20,9 @@ type Sealed = Exclude<Rewrapped, ErrorCode | { code: ErrorCode }>
 /** The items of a request, ready to be decided. */
 export function wantedOf({ target, items }: Pick<Params<'rewrap'>, 'target' | 'items'>): Wanted[] {
   return items.map(item =>
-    'key' in item
-      ? [item.ciphertext, '', item.record, 'rewrap', target, item.key]
-      : [item.ciphertext, item.field, item.record, 'rewrap', target],
+    item.key === undefined
+      ? [item.ciphertext, item.field ?? '', item.record, 'rewrap', target]
+      : [item.ciphertext, item.field ?? '', item.record, 'rewrap', target, item.key],
   )
 }
 
@@ -45,14 +46,14 @@ export async function sealAgain(
 
 function sealParts(
   { keys }: Unlocked,
-  { item, open, legacy }: Decided,
+  { item, key, legacy }: Decided,
   parts: readonly Uint8Array[],
 ): Sealed | ErrorCode {
   const [, own, record, , option] = item
-  const target = keys.get(option === '' ? (open?.context.key ?? '') : String(option))
+  const target = keys.get(option === '' ? key.split('@', 1)[0]! : String(option))
   if (!target) return 'unknown-key'
-  // Nothing is sealed under an imported key.
-  if (target.suite === 'rsa') return 'bad-key'
+  // Nothing is sealed under an imported key, or one that is for something else.
+  if (target.suite === 'rsa' || !opensFields(target.use)) return 'bad-key'
   const current = currentOf(target)
   if (current.retired) return 'key-retired'
   const publicKey = parsePublicKey(current.publicKey)

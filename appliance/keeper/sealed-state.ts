@@ -3,7 +3,7 @@
  * while it is read or replaced; what works in between are the KeyObjects of {@link ./unlocked.ts}.
  */
 import { ClavigerError } from '../../protocol/api/errors.ts'
-import { LEGACY_PADDINGS, MAX_RETIRE_DAYS, ROLES } from '../../protocol/api/routes.ts'
+import { KEY_USES, LEGACY_PADDINGS, MAX_RETIRE_DAYS, ROLES } from '../../protocol/api/routes.ts'
 import { type Cbor, decodeCbor, encodeCbor } from '../../protocol/cbor.ts'
 import { isName } from '../../protocol/envelope/context.ts'
 import { LEGACY_CHARSETS } from '../../protocol/envelope/legacy-charset.ts'
@@ -27,6 +27,8 @@ export const LegacyForm = mapWith(
     label: text(255),
     /** Of the payload's text; UTF-8 where it is missing. */
     charset: word(...LEGACY_CHARSETS),
+    /** The label is the context of each value. */
+    bound: boolean,
   },
 )
 export type LegacyForm = Of<typeof LegacyForm>
@@ -52,6 +54,8 @@ const SealedKey = mapWith(
     minimum: integer(0x7fff_ffff),
     /** Of suite `rsa`, and only of that. */
     legacy: LegacyForm,
+    /** What it is for, if that is not `fields`. */
+    use: word(...KEY_USES),
   },
 )
 export type SealedKey = Of<typeof SealedKey>

@@ -1,5 +1,6 @@
 /** What the keeper holds while operational: keys as KeyObjects in OpenSSL's secure heap, and the registry. */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { KeyUse } from '../../protocol/api/routes.ts'
 import { KeyError } from '../../protocol/envelope/errors.ts'
 import { checkRecipient, type Recipient } from '../../protocol/envelope/jwe.ts'
 import { type FieldPrivateKey, importPrivateKey, publicKeyOf } from '../../protocol/envelope/keys.ts'
@@ -36,6 +37,8 @@ export interface Key {
   versions: Map<number, KeyVersion>
   /** The lowest version that opens. */
   minimum: number
+  /** What it is for; of an imported key always `fields`. */
+  use: KeyUse
 }
 
 /** A recipient, ready to encrypt to. */
@@ -72,14 +75,14 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
 export function unlock(namespace: string, state: SealedState, previous: Unlocked | null = null): Unlocked {
   const keys = new Map<string, Key>()
   for (const sealed of state.keys) {
-    const { name, suite, versions, minimum = 1 } = sealed
+    const { name, suite, versions, minimum = 1, use = 'fields' } = sealed
     const known = previous?.keys.get(name)?.versions
     const imported = versions.map((version): [number, KeyVersion] => {
       const { version: number, created, retired = null } = version
       const same = known?.get(number) ?? importVersion(namespace, sealed, version)
       return [number, { ...same, version: number, created, retired }]
     })
-    keys.set(name, { name, suite, minimum, versions: new Map(imported) })
+    keys.set(name, { name, suite, minimum, use, versions: new Map(imported) })
   }
   return {
     authority: previous?.authority ?? importPkcs8(state.authority),

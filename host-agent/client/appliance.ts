@@ -12,6 +12,8 @@ import type {
   CreateKeyBody,
   DecryptAnswer,
   DecryptBody,
+  DeriveAnswer,
+  DeriveBody,
   EnrolBody,
   EntriesAnswer,
   EntriesBody,
@@ -27,6 +29,7 @@ import type {
   InviteAnswer,
   InviteBody,
   KeyInfo,
+  KeySet,
   MineAnswer,
   MineBody,
   MyGrants,
@@ -88,8 +91,11 @@ export class Appliance {
   // keys
   listKeys = () => this.#caller.call<{ keys: KeyInfo[] }>('listKeys')
   showKey = (key: string) => this.#caller.call<KeyInfo>('showKey', { params: { key } })
-  createKey = (name: string, suite: CreateKeyBody['suite'] = 'x') =>
-    this.#caller.call<KeyInfo>('createKey', { body: { name, suite } })
+  /** As a JWK set, for JOSE libraries. */
+  keySet = () => this.#caller.call<KeySet>('keySet')
+  /** @param use - fields unless told */
+  createKey = (name: string, suite: CreateKeyBody['suite'] = 'x', use?: CreateKeyBody['use']) =>
+    this.#caller.call<KeyInfo>('createKey', { body: { name, suite, ...(use ? { use } : {}) } })
   rotateKey = (key: string) => this.#caller.call<KeyInfo>('rotateKey', { params: { key } })
   setMinimum = (key: string, version: number) =>
     this.#caller.call<KeyInfo>('setMinimum', { params: { key }, body: { version } })
@@ -111,6 +117,8 @@ export class Appliance {
 
   // who may see what
   decrypt = (body: DecryptBody) => this.#caller.call<DecryptAnswer>('decrypt', { body })
+  /** The raw secret that a key made for this agrees on. */
+  derive = (body: DeriveBody) => this.#caller.call<DeriveAnswer>('derive', { body })
   rewrap = (body: RewrapBody) => this.#caller.call<RewrapAnswer>('rewrap', { body })
   listGrants = () => this.#caller.call<{ grants: GrantInfo[] }>('listGrants')
   /** Of the caller, an operator. */

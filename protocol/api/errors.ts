@@ -34,6 +34,8 @@ export const ERRORS = {
   'too-many-requests': { status: 429, title: 'too many requests wait already' },
 
   // what it asked for
+  'wrong-use': { status: 422, title: 'the key is not for ciphertexts of this form' },
+  'not-mine': { status: 422, title: 'the stanza is for another key' },
   'open-failed': { status: 422, title: 'the ciphertext does not open' },
   'unknown-key': { status: 404, title: 'there is no such key' },
   'key-retired': { status: 422, title: 'this version of the key does not open any more' },

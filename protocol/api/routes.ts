@@ -112,6 +112,13 @@ export const ROUTES = {
     states: OPERATIONAL,
     summary: 'All keys with their versions and public keys',
   },
+  keySet: {
+    method: 'GET',
+    path: '/v1/keys/jwks.json',
+    roles: READERS,
+    states: OPERATIONAL,
+    summary: 'The public keys that JOSE libraries can encrypt to, as a JWK set',
+  },
   showKey: {
     method: 'GET',
     path: '/v1/keys/:key',
@@ -216,6 +223,13 @@ export const ROUTES = {
     roles: ['operator'],
     states: OPERATIONAL,
     summary: 'Seal fields again, under the newest version of a key, without showing them',
+  },
+  derive: {
+    method: 'POST',
+    path: '/v1/derive',
+    roles: ['operator'],
+    states: OPERATIONAL,
+    summary: 'The raw secret that a key made for this agrees on with a public key',
   },
   listGrants: {
     method: 'GET',
@@ -337,9 +351,23 @@ export type RouteName = keyof typeof ROUTES
 export const REVEALS = ['full', 'last4', 'mask', 'equals', 'forward'] as const
 export type Reveal = (typeof REVEALS)[number]
 
-/** What a grant can allow: a way of revealing, or to seal again what stays hidden. */
-export const GRANTED = [...REVEALS, 'rewrap'] as const
+/** What a grant can allow: a way of revealing, to seal again what stays hidden, or to be given raw secrets. */
+export const GRANTED = [...REVEALS, 'rewrap', 'derive'] as const
 export type Granted = (typeof GRANTED)[number]
+
+/**
+ * What a key is for, said when it is made and never changed: `fields` opens what is bound to its place; `contextless` also what is
+ * bound to none; `files` opens stanzas of age and nothing else; `derive` gives raw secrets and opens nothing.
+ */
+export const KEY_USES = ['fields', 'contextless', 'files', 'derive'] as const
+export type KeyUse = (typeof KEY_USES)[number]
+
+/** Class of the field that a file key of age is asked for as. */
+export const AGE_FIELD = 'age.file'
+
+/** What is opened besides tokens of fields and what imported keys open; the log tells it of each item. */
+export const FOREIGN_FORMS = ['jwe', 'jwe-unbound', 'sealed-box', 'age', 'derive'] as const
+export type ForeignForm = (typeof FOREIGN_FORMS)[number]
 
 /**
  * How an imported RSA key opens: RSAES-PKCS1-v1_5, as PHP's `openssl_public_encrypt` does unless told otherwise, or OAEP with

@@ -14,6 +14,8 @@ export interface EntryItem {
   key: string
   field: string
   reveal: string
+  /** what was opened where it was no token: `jwe`, `jwe-unbound`, `sealed-box`, `age`, `derive` */
+  form?: string
   records: string[]
   /** name of the grant that allowed it */
   grant?: string
@@ -132,8 +134,8 @@ function crcSuffix(body: string | Buffer): string {
   return `,"crc":"${crc32(body).toString(16).padStart(8, '0')}"}`
 }
 
-function itemInOrder({ key, field, reveal, records, grant, code }: EntryItem): EntryItem {
-  return { key, field, reveal, records, grant, code } as EntryItem
+function itemInOrder({ key, field, reveal, form, records, grant, code }: EntryItem): EntryItem {
+  return { key, field, reveal, form, records, grant, code } as EntryItem
 }
 
 function inOrder(detail: NonNullable<Entry['detail']>): NonNullable<Entry['detail']> {
@@ -165,11 +167,12 @@ function isEntry(value: unknown): value is Entry {
 
 function isItem(value: unknown): value is EntryItem {
   if (typeof value !== 'object' || value === null) return false
-  const { key, field, reveal, records, grant, code } = value as Record<keyof EntryItem, unknown>
+  const { key, field, reveal, form, records, grant, code } = value as Record<keyof EntryItem, unknown>
   return (
     typeof key === 'string' &&
     typeof field === 'string' &&
     typeof reveal === 'string' &&
+    (form === undefined || typeof form === 'string') &&
     Array.isArray(records) &&
     records.every(isString) &&
     (grant === undefined || typeof grant === 'string') &&

@@ -72,8 +72,9 @@ function signedBytes(namespace: string, publicKey: Uint8Array): Uint8Array {
   return concat(LABEL, new TextEncoder().encode(`${namespace}\0`), publicKey)
 }
 
-/** A character set is named only where it is another than UTF-8. */
-function aadOf({ name, padding, label = '', separator, fields, charset = 'utf-8' }: HandedIn): Uint8Array {
+/** A character set is named only where it is another than UTF-8, and a binding only where there is one. */
+function aadOf(what: HandedIn): Uint8Array {
+  const { name, padding, label = '', separator, fields, charset = 'utf-8', bound = false } = what
   const form = { name, padding, label, separator, fields: [...fields] }
-  return encodeCbor(charset === 'utf-8' ? form : { ...form, charset })
+  return encodeCbor({ ...form, ...(charset === 'utf-8' ? {} : { charset }), ...(bound ? { bound } : {}) })
 }

@@ -4,11 +4,10 @@
  */
 
 import { concat, fromBase64url } from '../bytes.ts'
-import { isName } from './context.ts'
 import { TokenError } from './errors.ts'
 import { type JweHeader, readJweHeader } from './jwe-header.ts'
 import { isPlainObject, parseJsonObject } from './strict-json.ts'
-import { MAX_PLAINTEXT_LENGTH, parseVersion } from './token.ts'
+import { MAX_PLAINTEXT_LENGTH } from './token.ts'
 
 /** A JWE that is understood. */
 export interface Jwe extends JweHeader {
@@ -43,18 +42,6 @@ export function looksLikeJwe(text: string): boolean {
 export function parseJwe(text: string): Jwe {
   if (text.length > MAX_TEXT) throw refuse('it is too long')
   return text.startsWith('{') ? parseJson(text) : parseCompact(text)
-}
-
-/**
- * What a `kid` says of the appliance's keys: `orders@3`, or `orders` for the newest version.
- * @returns `null` for one that names no key of an appliance
- */
-export function parseKeyId(text: string): { key: string; version: number | null } | null {
-  const [key, number, ...rest] = text.split('@')
-  if (!isName(key) || rest.length > 0) return null
-  if (number === undefined) return { key, version: null }
-  const version = parseVersion(number)
-  return version === null ? null : { key, version }
 }
 
 function parseCompact(text: string): Jwe {

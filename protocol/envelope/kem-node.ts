@@ -110,7 +110,8 @@ export function agree(privateKey: NodePrivateKey, publicKey: Uint8Array): Uint8A
   if (publicKey.length !== KEMS[privateKey.kem].publicKeyLength)
     throw new RangeError('the public key has a wrong length')
   const point = privateKey.kem === 'p256' ? importP256(publicKey) : importRaw('x25519', publicKey)
-  return diffieHellman({ privateKey: privateKey.key, publicKey: point })
+  const secret = diffieHellman({ privateKey: privateKey.key, publicKey: point })
+  return new Uint8Array(secret.buffer, secret.byteOffset, secret.length)
 }
 
 function checkEncapsulation(kem: KemName, enc: Uint8Array): void {

@@ -19,13 +19,15 @@ import {
 } from 'node:crypto'
 import type { LegacyPadding } from '../api/routes.ts'
 import { KeyError, OpenError, TokenError } from './errors.ts'
-import { type PayloadForm, splitPayload } from './legacy-payload.ts'
+import { keptFields, type PayloadForm, splitPayload } from './legacy-payload.ts'
 
 /** How an imported key opens. */
 export interface LegacyForm extends PayloadForm {
   readonly padding: LegacyPadding
   /** Label of OAEP; none is the empty one. */
   readonly label?: string
+  /** The label of OAEP is the context of each value (`info` of docs/formats/envelope.md, "Context"). */
+  readonly bound?: boolean
 }
 
 /** An imported RSA key, ready to open. */
@@ -43,6 +45,8 @@ export interface LegacyItem {
   readonly privateKey: LegacyPrivateKey
   /** The RSA block, as {@link readLegacyText} gives it. */
   readonly ciphertext: Uint8Array
+  /** Of its context; what a key with `bound` opens has it as its label. */
+  readonly info?: Uint8Array
 }
 
 /** Smaller ones are broken by anybody, larger ones hold up everybody else. */
@@ -81,6 +85,17 @@ function importRsa(pkcs8: Uint8Array): KeyObject {
 }
 
 /**
+ * Holds the padding, label and binding that an administrator wants against the rules.
+ * @throws KeyError `bad-key`
+ */
+export function checkPadding({ padding, label, bound, ...form }: LegacyForm): void {
+  if ((label || bound) && padding === 'pkcs1') throw new KeyError('a label is for OAEP')
+  if (label && bound) throw new KeyError('the label is either one text or the context of each value')
+  if (bound && (form.fields.length !== 1 || keptFields(form).length !== 1))
+    throw new KeyError('what is bound to its context is one value')
+}
+
+/**
  * Holds a key against itself: OpenSSL loads one whose halves do not belong together, and that would open nothing.
  * @throws KeyError `bad-key`
  */
@@ -115,8 +130,8 @@ export function readLegacyText(text: string): Uint8Array {
  * @returns the parts of its payload that are kept, in the order of the form; the caller zeroes them
  * @throws OpenError `open-failed`, with nothing that tells why
  */
-export function openLegacy({ privateKey, ciphertext }: LegacyItem): Uint8Array[] {
-  const payload = decrypt(privateKey, ciphertext)
+export function openLegacy({ privateKey, ciphertext, info }: LegacyItem): Uint8Array[] {
+  const payload = decrypt(privateKey, ciphertext, info)
   try {
     const parts = splitPayload(privateKey.form, payload)
     if (parts === null) throw new OpenError({ cause: new TypeError('the payload has another form') })
@@ -126,10 +141,15 @@ export function openLegacy({ privateKey, ciphertext }: LegacyItem): Uint8Array[]
   }
 }
 
-function decrypt({ key, bits, form }: LegacyPrivateKey, ciphertext: Uint8Array): Uint8Array {
+function decrypt(
+  { key, bits, form }: LegacyPrivateKey,
+  ciphertext: Uint8Array,
+  info: Uint8Array | undefined,
+): Uint8Array {
   // OpenSSL takes shorter blocks for numbers with leading zeros; of a column that was cut, nothing should come.
   if (ciphertext.length !== Math.ceil(bits / 8)) throw new OpenError()
-  const { padding, label } = form
+  const { padding } = form
+  const label = form.bound ? info : form.label && Buffer.from(form.label)
   try {
     if (padding === 'pkcs1') return privateDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, ciphertext)
     return privateDecrypt(
@@ -137,7 +157,7 @@ function decrypt({ key, bits, form }: LegacyPrivateKey, ciphertext: Uint8Array):
         key,
         padding: constants.RSA_PKCS1_OAEP_PADDING,
         oaepHash: OAEP_HASHES[padding],
-        ...(label ? { oaepLabel: Buffer.from(label) } : {}),
+        ...(label ? { oaepLabel: label } : {}),
       },
       ciphertext,
     )

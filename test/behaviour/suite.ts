@@ -14,6 +14,7 @@ import { fromBase64url } from '../../protocol/bytes.ts'
 import { PASSPHRASE, PIN, type TestAppliance } from '../support/appliance.ts'
 import { ask as askOn, codeOf, type RawAnswer, type RawRequest, secure } from '../support/http.ts'
 import { requestOf } from '../support/requests.ts'
+import { doors } from './doors.ts'
 import { guarding } from './guarding.ts'
 import { keyLife } from './key-life.ts'
 import { legacy } from './legacy.ts'
@@ -55,6 +56,7 @@ const PARTS = {
   strangers: ['strangers', strangers],
   locking: ['locked and unlocked', locking],
   legacy: ['imported keys, and sealing again', legacy],
+  doors: ['what others encrypted', doors],
   keyLife: ['the life of a key', keyLife],
   own: ['what an operator is told of itself', own],
   guarding: ['who goes too far', guarding],

@@ -53,7 +53,7 @@ const CHANGES = [
 ] as RouteName[]
 /** What changes nothing, and gives no plaintext. */
 const READING = [
-  ...['status', 'health', 'metrics', 'events', 'listKeys', 'showKey', 'listAgents', 'listGrants'],
+  ...['status', 'health', 'metrics', 'events', 'listKeys', 'keySet', 'showKey', 'listAgents', 'listGrants'],
   ...['explainGrant', 'listRecipients', 'showSettings'],
   ...['auditCheckpoint', 'auditConsistency', 'auditInclusion', 'auditEntries'],
 ] as RouteName[]
@@ -71,6 +71,7 @@ t.test('the table itself', async t => {
   const who = (name: RouteName): readonly Standing[] => ROUTES[name].roles
   t.same(who('decrypt'), ['operator'], 'only operators read plaintext')
   t.same(who('rewrap'), ['operator'], 'and seal again')
+  t.same(who('derive'), ['operator'], 'and are given raw secrets')
   for (const name of CHANGES) t.same(who(name), ['administrator'], `only administrators may ${name}`)
   for (const name of ['myGrants', 'auditMine'] as const)
     t.same(who(name), ['operator'], `${name} is of oneself`)

@@ -19,6 +19,7 @@ export const BODIES: { [name in RouteName]?: object } = {
   invite: { name: 'somebody', role: 'auditor', validFor: 3600 },
   enrol: {},
   rewrap: { purpose: 'ship', items: [ITEM] },
+  derive: { purpose: 'ship', key: 'orders', public: 'A'.repeat(43), context: { field: 'f', record: '' } },
   setMinimum: { version: 1 },
   retireKey: { version: 1 },
   undeleteKey: { version: 1 },

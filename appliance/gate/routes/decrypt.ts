@@ -8,10 +8,13 @@ import type {
   DecryptAnswer,
   DecryptBody,
   DecryptItem,
+  DeriveAnswer,
+  DeriveBody,
   RewrapAnswer,
   RewrapBody,
   RewrapItem,
 } from '../../../protocol/api/schemas.ts'
+import { toBase64url } from '../../../protocol/bytes.ts'
 import type { Item, Opened, Params, Rewrapped } from '../../keeper/rpc/messages.ts'
 import type { Gate } from '../app.ts'
 
@@ -27,9 +30,20 @@ export function decryptRoute({ keeper, mount }: Gate): void {
     })
     return { results: items.map((item, i) => resultOf(item, opened[i]!)), audit: { index } }
   })
+  mount('derive', async (request, caller): Promise<DeriveAnswer> => {
+    const { context, key, version, reason = '', ...rest } = request.body as DeriveBody
+    const keyRef = version === undefined ? key : `${key}@${version}`
+    const { secret, index } = await keeper.call('derive', caller, {
+      ...rest,
+      ...context,
+      reason,
+      key: keyRef,
+    })
+    return { secret: toBase64url(secret), audit: { index } }
+  })
   mount('rewrap', async (request, caller): Promise<RewrapAnswer> => {
     const { purpose, reason = '', target = '', items } = request.body as RewrapBody
-    if (target === '' && items.some(({ key }) => key !== undefined))
+    if (target === '' && items.some(({ context }) => context.field === undefined))
       throw new ClavigerError('malformed-request', 'what an imported key opens needs a target')
     const { rewrapped, index } = await keeper.call('rewrap', caller, {
       purpose,
@@ -50,15 +64,17 @@ function itemOf(item: DecryptItem): Item {
     : [ciphertext, field, record, reveal, option, key]
 }
 
-/** @throws ClavigerError `malformed-request` for a token without its field, or a legacy envelope with one */
+/** @throws ClavigerError `malformed-request` for an item with neither field nor key */
 function rewrapItemOf({ ciphertext, context, key }: RewrapItem): Params<'rewrap'>['items'][number] {
   const { field, record } = context
-  if (key === undefined && field !== undefined) return { ciphertext, field, record }
-  if (key !== undefined && field === undefined) return { ciphertext, key, record }
-  throw new ClavigerError(
-    'malformed-request',
-    'an item has the field of its token, or the key of its envelope',
-  )
+  if (key === undefined && field === undefined)
+    throw new ClavigerError('malformed-request', 'an item has the field of its value, or its key, or both')
+  return {
+    ciphertext,
+    record,
+    ...(field === undefined ? {} : { field }),
+    ...(key === undefined ? {} : { key }),
+  }
 }
 
 function rewrappedOf(ref: string | undefined, result: Rewrapped): RewrapAnswer['results'][number] {
@@ -85,13 +101,17 @@ function resultOf(item: DecryptItem, opened: Opened): DecryptAnswer['results'][n
   if (typeof opened === 'boolean') return { ...ref, equals: opened }
   if (Array.isArray(opened)) return { ...ref, error: { code: opened[0], free: opened[1] } }
   if (item.reveal === 'forward') return { ...ref, jwe: utf8.decode(opened) }
-  if (item.encoding !== 'base64url') {
+  if (item.encoding !== 'base64url' && !isStanza(item)) {
     try {
       return { ...ref, value: utf8.decode(opened) }
     } catch {
       // Not text: answered as bytes, and marked so.
     }
   }
-  const value = Buffer.from(opened.buffer, opened.byteOffset, opened.length).toString('base64url')
-  return { ...ref, value, encoding: 'base64url' }
+  return { ...ref, value: toBase64url(opened), encoding: 'base64url' }
+}
+
+/** A file key is bytes, even where they happen to be text. */
+function isStanza({ ciphertext, reveal = 'full' }: DecryptItem): boolean {
+  return ciphertext.startsWith('-> ') && reveal === 'full'
 }

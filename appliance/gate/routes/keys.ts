@@ -7,11 +7,14 @@ import type {
   CreateKeyBody,
   ImportKeyBody,
   KeyInfo,
+  KeySet,
   MinimumBody,
   RetireBody,
   UndeleteBody,
 } from '../../../protocol/api/schemas.ts'
 import { fromBase64url, toBase64url } from '../../../protocol/bytes.ts'
+import { type EncryptionJwk, jwkOf, rsaJwkOf } from '../../../protocol/envelope/jwk.ts'
+import { parsePublicKey } from '../../../protocol/envelope/token.ts'
 import type { KeyRow } from '../../keeper/rpc/messages.ts'
 import type { Gate } from '../app.ts'
 
@@ -20,6 +23,7 @@ export function keyRoutes({ keeper, mount }: Gate): void {
     const rows = await keeper.call('listKeys', caller, {})
     return { keys: rows.map(keyOf) }
   })
+  mount('keySet', async (_request, caller) => keySetOf(await keeper.call('keySet', caller, {})))
   mount('showKey', async (request, caller) =>
     keyOf(await keeper.call('showKey', caller, request.params as { key: string })),
   )
@@ -49,10 +53,10 @@ export function keyRoutes({ keeper, mount }: Gate): void {
     return { publicKey: toBase64url(publicKey), signature: toBase64url(signature) }
   })
   mount('importKey', async (request, caller) => {
-    const { sealed, label = '', charset = 'utf-8', ...form } = request.body as ImportKeyBody
+    const { sealed, label = '', charset = 'utf-8', bound = false, ...form } = request.body as ImportKeyBody
     const bytes = fromBase64url(sealed)
     if (!bytes) throw new ClavigerError('bad-key', 'the sealed key is not base64url')
-    return keyOf(await keeper.call('importKey', caller, { ...form, label, charset, sealed: bytes }))
+    return keyOf(await keeper.call('importKey', caller, { ...form, label, charset, bound, sealed: bytes }))
   })
   mount('makeCanary', (request, caller) => {
     const { key } = request.params as { key: string }
@@ -80,7 +84,32 @@ function keyOf({ suite, versions, legacy, counted, ...rest }: KeyRow): KeyInfo {
 function legacyOf({
   label,
   charset,
+  bound,
   ...form
 }: NonNullable<KeyRow['legacy']>): NonNullable<KeyInfo['legacy']> {
-  return { ...form, ...(label ? { label } : {}), ...(charset === 'utf-8' ? {} : { charset }) }
+  return {
+    ...form,
+    ...(label ? { label } : {}),
+    ...(charset === 'utf-8' ? {} : { charset }),
+    ...(bound ? { bound } : {}),
+  }
+}
+
+/** What JOSE libraries can encrypt to: a key for fields, and every version that opens; the newest first, as libraries take the first. */
+function keySetOf(rows: readonly KeyRow[]): KeySet {
+  return {
+    keys: rows.flatMap(row => row.versions.toReversed().flatMap(version => jwkIn(row, version) ?? [])),
+  }
+}
+
+function jwkIn(
+  row: KeyRow,
+  { version, publicKey, opens, retired }: KeyRow['versions'][number],
+): EncryptionJwk | null {
+  const { name, use, legacy } = row
+  if (!opens || retired || (use !== 'fields' && use !== 'contextless')) return null
+  if (!legacy) return jwkOf(parsePublicKey(publicKey))
+  const opensJwe =
+    legacy.padding === 'oaep-sha256' && !legacy.label && !legacy.bound && legacy.fields.length === 1
+  return opensJwe ? rsaJwkOf(name, version, publicKey) : null
 }

@@ -140,9 +140,10 @@ function matches(pattern: string, field: string): boolean {
 }
 
 /**
- * Who may see all of a value may see less of it; sending it elsewhere or sealing it again is another matter and needs its own
- * word.
+ * Who may see all of a value may see less of it; sending it elsewhere, sealing it again, or being given a raw secret is another
+ * matter and needs its own word.
  */
 function gives(granted: readonly Granted[], asked: Granted): boolean {
-  return granted.includes(asked) || (asked !== 'forward' && asked !== 'rewrap' && granted.includes('full'))
+  const isLess = asked !== 'forward' && asked !== 'rewrap' && asked !== 'derive'
+  return granted.includes(asked) || (isLess && granted.includes('full'))
 }

@@ -12,12 +12,21 @@ export type ReplayedEntry = Pick<Entry, 'time' | 'boot' | 'up' | 'agent' | 'acti
 /** What stands for the version of an imported key in the log. */
 export const LEGACY_VERSION = 'legacy'
 
+/** Actions whose items count. */
+const COUNTED: ReadonlySet<string> = new Set(['decrypt', 'rewrap', 'derive'])
+
+/** Whether what an entry of this action allowed counts as opened. */
+export function countsItems(action: string): boolean {
+  return COUNTED.has(action)
+}
+
 /**
- * The record that an opening counts as. What an imported key opens is bound to no row, whatever the caller says: each counts
- * as a record that was not seen before, so that nobody opens a table under the name of one row.
+ * The record that an opening counts as. What an imported key opens, and every form but a token and a JWE with its place in it,
+ * is bound to no row, whatever the caller says: each counts as a record that was not seen before, so that nobody opens a table
+ * under the name of one row.
  */
-export function countedRecord(version: string | undefined, record: string): string {
-  return version === LEGACY_VERSION ? '' : record
+export function countedRecord(version: string | undefined, record: string, form?: string): string {
+  return version === LEGACY_VERSION || (form !== undefined && form !== 'jwe') ? '' : record
 }
 
 /**
@@ -28,13 +37,13 @@ export function countedRecord(version: string | undefined, record: string): stri
 export function replayer(usage: Usage, time: BudgetTime): (entry: ReplayedEntry) => void {
   return entry => {
     const now = time.observe({ boot: entry.boot, up: entry.up, wall: entry.time })
-    if ((entry.action !== 'decrypt' && entry.action !== 'rewrap') || entry.purpose === undefined) return
-    for (const { key, records, code } of entry.items ?? []) {
+    if (!countsItems(entry.action) || entry.purpose === undefined) return
+    for (const { key, records, code, form } of entry.items ?? []) {
       if (code !== undefined) continue
       // `orders@3` is a version of `orders`.
       const [name = '', version] = key.split('@', 2)
       for (const record of records)
-        usage.count(entry.agent, entry.purpose, name, countedRecord(version, record), now)
+        usage.count(entry.agent, entry.purpose, name, countedRecord(version, record, form), now)
     }
   }
 }

@@ -6,6 +6,8 @@ import type { ErrorCode } from '../../../protocol/api/errors.ts'
 import {
   type ALARMS,
   GRANTED,
+  KEY_USES,
+  type KeyUse,
   LEGACY_PADDINGS,
   MAX_ITEMS,
   MAX_RETIRE_DAYS,
@@ -17,6 +19,7 @@ import {
   type State,
 } from '../../../protocol/api/routes.ts'
 import { isName } from '../../../protocol/envelope/context.ts'
+import { parseKeyId } from '../../../protocol/envelope/key-id.ts'
 import { LEGACY_CHARSETS } from '../../../protocol/envelope/legacy-charset.ts'
 import {
   boolean,
@@ -36,6 +39,9 @@ import {
 import { Budget, type Grant, Hours, Presence } from '../policy/grant.ts'
 
 const name: Shape<string> = (value): value is string => isName(value)
+/** `orders`, or `orders@3`. */
+const keyRef: Shape<string> = (value): value is string =>
+  typeof value === 'string' && parseKeyId(value) !== null
 const pin = bytes(32, 32)
 /** 32 bytes that were stretched from what a person typed: what was typed does not come here. */
 const stretched = bytes(32, 32)
@@ -88,23 +94,20 @@ const TokenItem = tuple<[string, string, string, Reveal, number | string]>(
   word(...REVEALS),
   option,
 )
-/** The same with the name of the imported key that opens it, which no legacy envelope tells. */
-const LegacyItem = tuple<[string, string, string, Reveal, number | string, string]>(
+/** The same with the key that opens it, or one version of it, where the ciphertext does not tell. */
+const NamedItem = tuple<[string, string, string, Reveal, number | string, string]>(
   ciphertext,
   text(255),
   text(255),
   word(...REVEALS),
   option,
-  name,
+  keyRef,
 )
-const Item = either(TokenItem, LegacyItem)
+const Item = either(TokenItem, NamedItem)
 export type Item = Of<typeof Item>
 
-/** One item to seal again: ciphertext, field, record; or ciphertext, record, and the name of the imported key. */
-const RewrapItem = either(
-  map({ ciphertext, field: text(255), record: text(255) }),
-  map({ ciphertext, key: name, record: text(255) }),
-)
+/** One item to seal again: the field is missing where the rule of an imported key says it, the key where the ciphertext does. */
+const RewrapItem = mapWith({ ciphertext, record: text(255) }, { field: text(255), key: keyRef })
 
 /** How an imported key opens. */
 const legacy = {
@@ -115,6 +118,7 @@ const legacy = {
   /** Class of each part of a payload; empty for one that is dropped. */
   fields: list(text(32), 16),
   charset: word(...LEGACY_CHARSETS),
+  bound: boolean,
 }
 
 const Legacy = map(legacy)
@@ -156,8 +160,10 @@ export const PARAMS = {
   /** What health and metrics tell of the namespace; admitted as the route. */
   report: map({ route: word('health', 'metrics') }),
   listKeys: nothing,
+  /** The gate makes a JWK set of it. */
+  keySet: nothing,
   showKey: map({ key: name }),
-  createKey: map({ name, suite: word('x', 'p', 'q') }),
+  createKey: mapWith({ name, suite: word('x', 'p', 'q') }, { use: word(...KEY_USES) }),
   rotateKey: map({ key: name }),
   listAgents: nothing,
   invite: map({
@@ -175,6 +181,15 @@ export const PARAMS = {
     reason: text(255),
     target: either(name, text(0)),
     items: list(RewrapItem, MAX_REWRAP),
+  }),
+  /** `public`: as the caller wrote it. */
+  derive: map({
+    purpose: name,
+    reason: text(255),
+    key: keyRef,
+    public: text(128),
+    field: text(255),
+    record: text(255),
   }),
   setMinimum: map({ key: name, version: integer(0x7fff_ffff) }),
   /** Version 0 is all of them. */
@@ -225,6 +240,7 @@ export interface KeyRow {
   suite: string
   /** The lowest version that opens. */
   minimum: number
+  use: KeyUse
   /** Seconds since 1970 from which on openings are counted; 0 for a caller who is not told. */
   counted: number
   versions: {
@@ -306,6 +322,7 @@ export interface Results {
   unlock: { state: State }
   lock: { state: State }
   listKeys: KeyRow[]
+  keySet: KeyRow[]
   showKey: KeyRow
   createKey: KeyRow
   rotateKey: KeyRow
@@ -315,6 +332,7 @@ export interface Results {
   revoke: { revoked: string }
   decrypt: { opened: Opened[]; index: number }
   rewrap: { rewrapped: Rewrapped[]; index: number }
+  derive: { secret: Uint8Array; index: number }
   setMinimum: KeyRow
   retireKey: KeyRow
   undeleteKey: KeyRow

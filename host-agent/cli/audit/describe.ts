@@ -36,6 +36,7 @@ const ACTIONS: Record<string, string> = {
   auditArchive: 'archived the log before {before}',
   decrypt: 'asked to open',
   rewrap: 'asked to seal again',
+  derive: 'asked for a raw secret',
 }
 
 const VERBS: Record<string, string> = {
@@ -45,6 +46,7 @@ const VERBS: Record<string, string> = {
   equals: 'compared',
   forward: 'forwarded',
   rewrap: 'sealed again',
+  derive: 'was given a raw secret for',
 }
 
 /** Why the device locked down by itself. */

@@ -12,6 +12,11 @@ export const Name = Type.String({
   pattern: NAME_PATTERN,
   description: 'lower-case letters, digits, dots and hyphens',
 })
+/** A key, or one version of it: `orders@3`. */
+export const KeyRef = Type.String({
+  pattern: '^[a-z0-9][a-z0-9.-]{0,31}(?:@[1-9][0-9]{0,9})?$',
+  description: 'key that opens what does not name it; its newest version unless told, as in orders@3',
+})
 export const Base64url = (bytes: number) =>
   Type.String({ minLength: 1, maxLength: Math.ceil((bytes * 4) / 3), pattern: '^[A-Za-z0-9_-]+$' })
 export const Secret = (description: string) => Type.String({ minLength: 1, maxLength: 1024, description })

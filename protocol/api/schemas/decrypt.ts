@@ -1,21 +1,25 @@
 /** Schemas of the routes that open: decrypt and rewrap. */
 import Type, { type Static } from 'typebox'
 import { MAX_ITEMS, MAX_REWRAP, REVEALS } from '../routes.ts'
-import { Count, closed, literals, NAME_PATTERN, Name, Time } from './common.ts'
+import { Base64url, Count, closed, KeyRef, literals, NAME_PATTERN, Name, Time } from './common.ts'
 
 /** Longest ciphertext of one item, in characters. */
 const MAX_CIPHERTEXT = 131_072
 
+const Ciphertext = Type.String({
+  minLength: 1,
+  maxLength: MAX_CIPHERTEXT,
+  description: 'a token, a JWE, a sealed box of libsodium, a stanza of age, or what an imported key opens',
+})
+
 const DecryptItem = Type.Object(
   {
-    ciphertext: Type.String({ minLength: 1, maxLength: MAX_CIPHERTEXT }),
+    ciphertext: Ciphertext,
     context: Type.Object(
       { field: Type.String({ maxLength: 255 }), record: Type.String({ maxLength: 255 }) },
       closed,
     ),
-    key: Type.Optional(
-      Type.String({ pattern: NAME_PATTERN, description: 'imported key, for a ciphertext that is no token' }),
-    ),
+    key: Type.Optional(KeyRef),
     reveal: Type.Optional(literals(REVEALS)),
     keep: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 6, description: 'characters that a mask leaves' }),
@@ -71,14 +75,12 @@ export type DecryptAnswer = Static<typeof DecryptAnswer>
 
 const RewrapItem = Type.Object(
   {
-    ciphertext: Type.String({ minLength: 1, maxLength: MAX_CIPHERTEXT }),
+    ciphertext: Ciphertext,
     context: Type.Object(
       { field: Type.Optional(Type.String({ maxLength: 255 })), record: Type.String({ maxLength: 255 }) },
       { ...closed, description: 'field: of a token; what an imported key opens is split by its own rule' },
     ),
-    key: Type.Optional(
-      Type.String({ pattern: NAME_PATTERN, description: 'imported key, for a ciphertext that is no token' }),
-    ),
+    key: Type.Optional(KeyRef),
     ref: Type.Optional(Type.String({ maxLength: 128 })),
   },
   closed,
@@ -122,3 +124,37 @@ export const RewrapAnswer = Type.Object(
   closed,
 )
 export type RewrapAnswer = Static<typeof RewrapAnswer>
+
+/** Longest public key: a P-256 point in its SubjectPublicKeyInfo. */
+const MAX_PUBLIC_KEY = 91
+
+export const DeriveBody = Type.Object(
+  {
+    purpose: Name,
+    reason: Type.Optional(Type.String({ maxLength: 255 })),
+    key: Name,
+    version: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 0x7fff_ffff, description: 'the newest unless told' }),
+    ),
+    public: {
+      ...Base64url(MAX_PUBLIC_KEY),
+      description:
+        'X25519 or P-256, raw (the point uncompressed) or as SubjectPublicKeyInfo in DER, base64url',
+    },
+    context: Type.Object(
+      { field: Type.String({ maxLength: 255 }), record: Type.String({ maxLength: 255 }) },
+      { ...closed, description: 'for grants, budgets and the log; the secret does not depend on it' },
+    ),
+  },
+  closed,
+)
+export type DeriveBody = Static<typeof DeriveBody>
+
+export const DeriveAnswer = Type.Object(
+  {
+    secret: Type.String({ description: '32 bytes, base64url: X25519, or the x coordinate of P-256' }),
+    audit: AuditIndex,
+  },
+  closed,
+)
+export type DeriveAnswer = Static<typeof DeriveAnswer>

@@ -1,7 +1,7 @@
 /** Schemas of the routes about keys and canaries. */
 import Type, { type Static } from 'typebox'
 import { LEGACY_CHARSETS } from '../../envelope/legacy-charset.ts'
-import { LEGACY_PADDINGS, MAX_RETIRE_DAYS, RETIRE_DAYS } from '../routes.ts'
+import { KEY_USES, LEGACY_PADDINGS, MAX_RETIRE_DAYS, RETIRE_DAYS } from '../routes.ts'
 import { Base64url, Count, closed, literals, Name, Time } from './common.ts'
 
 export const SUITES = ['x', 'p', 'q'] as const
@@ -10,6 +10,11 @@ export const SUITES = ['x', 'p', 'q'] as const
 const legacyForm = {
   padding: literals(LEGACY_PADDINGS),
   label: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'of OAEP' })),
+  bound: Type.Optional(
+    Type.Boolean({
+      description: 'the label of OAEP is the context of each value, so that it opens nowhere else',
+    }),
+  ),
   separator: Type.String({
     minLength: 1,
     maxLength: 1,
@@ -30,6 +35,7 @@ export const KeyInfo = Type.Object(
   {
     name: Name,
     suite: literals([...SUITES, 'rsa']),
+    use: { ...literals(KEY_USES), description: 'what it is for; never changed' },
     versions: Type.Array(
       Type.Object(
         {
@@ -91,8 +97,36 @@ export type RetireBody = Static<typeof RetireBody>
 export const UndeleteBody = Type.Object({ version: AllUnlessTold }, closed)
 export type UndeleteBody = Static<typeof UndeleteBody>
 
-export const CreateKeyBody = Type.Object({ name: Name, suite: literals(SUITES) }, closed)
+export const CreateKeyBody = Type.Object(
+  {
+    name: Name,
+    suite: literals(SUITES),
+    use: Type.Optional({ ...literals(KEY_USES), description: 'fields unless told; cannot be changed later' }),
+  },
+  closed,
+)
 export type CreateKeyBody = Static<typeof CreateKeyBody>
+
+const Jwk = Type.Object(
+  {
+    kty: literals(['OKP', 'EC', 'RSA']),
+    crv: Type.Optional(literals(['X25519', 'P-256'])),
+    x: Type.Optional(Type.String()),
+    y: Type.Optional(Type.String()),
+    n: Type.Optional(Type.String()),
+    e: Type.Optional(Type.String()),
+    kid: Type.String({ description: 'name and version of the key: orders@3' }),
+    alg: literals(['ECDH-ES', 'RSA-OAEP-256']),
+    use: literals(['enc']),
+  },
+  closed,
+)
+
+export const KeySet = Type.Object(
+  { keys: Type.Array(Jwk, { description: 'of each key the newest version first' }) },
+  closed,
+)
+export type KeySet = Static<typeof KeySet>
 
 export const ImportTicket = Type.Object(
   {
