@@ -1,5 +1,5 @@
 /** What a made-up agent answers, typed by the page's contract, and how a browser is led to believe it. */
-import type { Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
 import type {
   AdminAnswer,
   Enrolment,
@@ -285,7 +285,7 @@ const PATHS: { readonly [N in keyof PageCalls]: PageCalls[N]['path'] } = {
 export type Made = { name: keyof PageCalls; body: unknown }[]
 
 /** Answers the page's calls from `answers`, which may be changed at any time; those that are not in it reach the real agent. */
-export async function pretend(page: Page, answers: Answers): Promise<Made> {
+export async function pretend(page: Page | BrowserContext, answers: Answers): Promise<Made> {
   const made: Made = []
   for (const [name, path] of Object.entries(PATHS) as [keyof PageCalls, string][])
     await page.route(

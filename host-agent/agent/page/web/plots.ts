@@ -36,6 +36,7 @@ const PLOTS: readonly Plot[] = [
 const HEIGHT = 150
 let drawn: uPlot[] = []
 let watcher: ResizeObserver | null = null
+let last: readonly HealthSample[] = []
 
 const valuesOf = ({ read }: Plot, history: readonly HealthSample[]) =>
   history.map(read).filter(value => value !== null)
@@ -61,6 +62,7 @@ export function removePlots(): void {
 /** Draws into {@link plotFrames}, which are there. */
 export function drawPlots(history: readonly HealthSample[]): void {
   removePlots()
+  last = history
   const style = getComputedStyle(document.body)
   const [ink, line, accent] = ['--quiet', '--line', '--accent'].map(name =>
     colourOf(style.getPropertyValue(name)),
@@ -107,3 +109,10 @@ function colourOf(value: string): string {
   probe.remove()
   return color
 }
+
+/** A canvas keeps the colours that it was drawn with. */
+const recolour = () => {
+  if (drawn.length > 0) drawPlots(last)
+}
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', recolour)
+new MutationObserver(recolour).observe(document.documentElement, { attributeFilter: ['data-theme'] })

@@ -72,7 +72,7 @@ function budget({ per, records, operations }: Purpose['budgets'][number]): Templ
   ]
   return left.length === 0
     ? nothing
-    : html`<p class="quiet">${left.map(([n, what]) => html`<span>${words.reveal.left(n, what, units[per] ?? per)}</span> `)}</p>`
+    : html`<p class="quiet">${left.map(([n, what]) => words.reveal.left(n, what, units[per] ?? per)).join(', ')}</p>`
 }
 
 /** In place of a form, while no device is ready. */
