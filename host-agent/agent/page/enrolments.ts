@@ -1,6 +1,7 @@
 /** The enrolments of this user as the page shows them, each with the link to its device. */
 import { ClavigerError } from '../../../protocol/api/errors.ts'
 import { fromBase64url } from '../../../protocol/bytes.ts'
+import { ConnectionError } from '../../client/errors.ts'
 import { listProfiles, type Profile, readProfile } from '../../client/profile.ts'
 import type { AgentDevice } from '../../client/tunnel.ts'
 import { typedFor } from '../../client/unlock.ts'
@@ -15,6 +16,8 @@ const PIN_BYTES = 32
 export class Enrolments {
   readonly #options: LinkOptions
   readonly #links = new Map<string, { text: string; link: EnrolmentLink }>()
+
+  #stopped = false
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -38,6 +41,7 @@ export class Enrolments {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     await Promise.all([...this.#links.values()].map(({ link }) => link.stop()))
     this.#links.clear()
   }
@@ -49,6 +53,8 @@ export class Enrolments {
     const known = this.#links.get(name)
     if (known?.text === text) return known.link
     this.#drop(name)
+    // somebody who was still looking must not begin anew
+    if (this.#stopped) throw new ConnectionError('unreachable', 'the agent is ending')
     const link = new EnrolmentLink(profile, this.#options)
     this.#links.set(name, { text, link })
     return link

@@ -22,7 +22,7 @@ export function gatherPurposes({ grants, budgets }: MyGrants): Purpose[] {
     return {
       name,
       fields: [...new Set(fitting.flatMap(({ fields }) => fields))],
-      reveal: [...new Set(fitting.flatMap(({ reveal }) => waysOf(reveal)))],
+      reveal: waysOf(fitting.flatMap(({ reveal }) => reveal)),
       budgets: budgets
         .filter(({ purpose }) => purpose === name)
         .map(({ per, records, operations }) => ({ per, records, operations })),
