@@ -25,8 +25,8 @@ _claviger() {
 ${cases.join('\n')}
   esac
   COMPREPLY=()
-  if (( COMP_CWORD == depth )); then mapfile -t COMPREPLY < <(compgen -W "$words" -- "$here"); fi
-  if [[ $here == -* ]]; then mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$options" -- "$here"); fi
+  if (( COMP_CWORD == depth )); then COMPREPLY=($(compgen -W "$words" -- "$here")); fi
+  if [[ $here == -* ]]; then COMPREPLY+=($(compgen -W "$options" -- "$here")); fi
 }
 complete -o default -F _claviger claviger
 `
