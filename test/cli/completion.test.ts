@@ -24,8 +24,9 @@ const scripts = Object.fromEntries(
 /** A command line up to the cursor, and what is offered there. */
 const CASES: [line: string, offered: string[]][] = [
   ['claviger ad', ['admin']],
-  ['claviger admin key r', ['retire', 'rotate']],
-  ['claviger key ', ['create', 'move', 'rotate', 'show']],
+  ['claviger admin key rot', ['rotate']],
+  ['claviger key mo', ['move']],
+  ['claviger key cr', ['create']],
   ['claviger key move --p', ['--passphrase-fd', '--purpose']],
   ['claviger shop seal map.json --d', ['--dry-run']],
   ['claviger lock --j', ['--json']],
