@@ -2,8 +2,8 @@
 import type { Machine } from '../../image-build/tree/elf.ts'
 
 /**
- * What the Node binary and the native modules are linked with, in the oldest versions that have the symbols they ask for (test/package
- * compares with readelf). libudev is not among them: `usb` hears the kernel and udevd over a socket.
+ * What the Node binary and the native modules are linked with, in the oldest versions that have the symbols they ask for, as `objdump -T`
+ * tells of those for amd64. libudev is not among them: `usb` hears the kernel and udevd over a socket.
  */
 const DEPENDS = 'libc6 (>= 2.28), libgcc-s1 (>= 3.4), libstdc++6 (>= 7)'
 /** A machine that reaches its device over the LAN works without. */
