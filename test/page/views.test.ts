@@ -11,7 +11,7 @@ import { type Opened, openPage, serve } from './support.ts'
 
 t.setTimeout(200_000)
 const UPDATES = process.env.UPDATE_IMAGES === '1'
-/** Bytes of the page without its plots. */
+/** Bytes of the page in one language, all but what only administrators see. */
 const MOST_BYTES = 120 * 1024
 
 let browser: Browser
@@ -226,7 +226,7 @@ t.test(
 )
 
 t.test(
-  'When the page is loaded, then it is no more than 120 KiB without its plots',
+  'When the page is loaded, then it is no more than 120 KiB without the administration and its plots',
   withoutBrowser,
   async t => {
     const context = await browser.newContext()

@@ -13,7 +13,6 @@ import {
   state,
   watchers,
 } from './store.ts'
-import { admin, enterAdmin, leaveAdmin } from './views/admin.ts'
 import { askedBanner, browsers, enterBrowsers } from './views/browsers.ts'
 import { home } from './views/home.ts'
 import { labels, leaveLabels } from './views/labels.ts'
@@ -34,6 +33,15 @@ interface Page {
 
 const isOperator = () => enrolments().some(({ role }) => role === 'operator')
 
+/** Most who come here are no administrators: fetched when one looks. */
+let administration: typeof import('./views/admin.ts') | null = null
+
+async function enterAdministration(): Promise<void> {
+  administration ??= await import('./views/admin.ts')
+  if (state.page === 'admin') administration.enterAdmin()
+  redraw()
+}
+
 const VIEWS: { readonly [P in PageName]: Page } = {
   home: { icon: 'plug', draw: home, isFor: () => true },
   reveal: { icon: 'eye', draw: reveal, leave: leaveReveal, isFor: isOperator },
@@ -46,9 +54,9 @@ const VIEWS: { readonly [P in PageName]: Page } = {
   today: { icon: 'clock', draw: today, enter: enterToday, isFor: () => enrolments().length > 0 },
   admin: {
     icon: 'bars',
-    draw: admin,
-    enter: enterAdmin,
-    leave: leaveAdmin,
+    draw: () => administration?.admin() ?? html`${title(words.pages.admin)}<p>${words.loading}</p>`,
+    enter: () => void enterAdministration(),
+    leave: () => administration?.leaveAdmin(),
     isFor: () => watchers().length > 0,
   },
   browsers: { icon: 'window', draw: browsers, enter: enterBrowsers, isFor: () => true },
@@ -134,7 +142,7 @@ function footer(): TemplateResult {
   return html`<footer>
     <div class="field inline">
       <label for="language">${words.languageLabel}</label>
-      <select id="language" @change=${(event: Event) => speak((event.target as HTMLSelectElement).value as Language)}>
+      <select id="language" @change=${(event: Event) => void speak((event.target as HTMLSelectElement).value as Language)}>
         ${Object.entries(LANGUAGE_NAMES).map(
           ([tag, name]) =>
             html`<option value=${tag} lang=${tag} .selected=${tag === language}>${name}</option>`,
@@ -156,8 +164,8 @@ function skip(event: Event): void {
   document.querySelector<HTMLElement>('#main')?.focus()
 }
 
-function speak(chosen: Language): void {
-  setLanguage(chosen)
+async function speak(chosen: Language): Promise<void> {
+  await setLanguage(chosen)
   redraw()
 }
 

@@ -26,7 +26,14 @@ const form = {
 const wish = new Wish()
 const finding = new Finding()
 const task = new Task()
-const values = new Values(() => ask('overview', null), redraw)
+const values = new Values(
+  () => ask('overview', null),
+  () => {
+    // the buttons beside the values go with them, and must not take the focus along
+    if (values.list.length === 0 && document.activeElement?.closest('.results')) focusOn('#title')
+    else redraw()
+  },
+)
 
 /** Takes away what was revealed. */
 export function leaveReveal(reason: Reason = 'asked'): void {
@@ -241,11 +248,7 @@ function result(shown: Shown, i: number): TemplateResult {
   return html`<li class="entry">
     <div class="grow">
       <p><span class="strong">${field}</span> ${record}</p>
-      ${
-        isOpen
-          ? html`<p class="value" id="value-${i}" dir="auto">${outcome.value}</p>`
-          : html`<p class="value" id="value-${i}"><span aria-hidden="true">••••••••</span><span class="unseen">${words.reveal.hidden}</span></p>`
-      }
+      <p class="value" role="status" dir="auto">${isOpen ? outcome.value : html`<span aria-hidden="true">••••••••</span><span class="unseen">${words.reveal.hidden}</span>`}</p>
       <p class="quiet" role="status">${form.copied === i ? words.reveal.copied : nothing}</p>
     </div>
     <div class="row">
@@ -254,7 +257,6 @@ function result(shown: Shown, i: number): TemplateResult {
         aria-label="${isOpen ? words.reveal.hide : words.reveal.show}: ${name}"
         @click=${() => {
           shown.isOpen = !isOpen
-          if (shown.isOpen) announce(`${name}: ${outcome.value}`)
           redraw()
         }}
       >

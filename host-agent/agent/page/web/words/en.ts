@@ -3,7 +3,6 @@
 const many = (n: number, one: string, more: string) => `${n} ${n === 1 ? one : more}`
 
 export const en = {
-  language: 'English',
   skip: 'Skip to the content',
   menu: 'Main menu',
   pages: {

@@ -4,7 +4,6 @@ import type { Words } from './en.ts'
 const many = (n: number, one: string, more: string) => `${n} ${n === 1 ? one : more}`
 
 export const es: Words = {
-  language: 'Español',
   skip: 'Ir al contenido',
   menu: 'Menú principal',
   pages: {

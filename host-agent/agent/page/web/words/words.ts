@@ -1,10 +1,13 @@
 /** Which language the page speaks, and the words of it. */
-import { en, type Words } from './en.ts'
-import { es } from './es.ts'
+import type { Words } from './en.ts'
 
-const LANGUAGES = { en, es }
+/** Each is fetched when somebody speaks it. */
+const LANGUAGES = {
+  en: async (): Promise<Words> => (await import('./en.ts')).en,
+  es: async (): Promise<Words> => (await import('./es.ts')).es,
+}
 export type Language = keyof typeof LANGUAGES
-export const LANGUAGE_NAMES = { en: en.language, es: es.language }
+export const LANGUAGE_NAMES = { en: 'English', es: 'Español' }
 
 const KEPT = 'claviger-language'
 
@@ -16,16 +19,16 @@ export function chooseLanguage(kept: string | null, wanted: readonly string[]): 
 
 export let language: Language = chooseLanguage(localStorage.getItem(KEPT), navigator.languages)
 /** The words of the language that was chosen. */
-export let words: Words = LANGUAGES[language]
+export let words: Words = await LANGUAGES[language]()
 document.documentElement.lang = language
 
 /** The person's own way to write times and numbers, in the language that was chosen. */
 const locale = () => navigator.languages.find(tag => tag.slice(0, 2).toLowerCase() === language) ?? language
 
-export function setLanguage(chosen: Language): void {
+export async function setLanguage(chosen: Language): Promise<void> {
   localStorage.setItem(KEPT, chosen)
+  words = await LANGUAGES[chosen]()
   language = chosen
-  words = LANGUAGES[chosen]
   document.documentElement.lang = chosen
 }
 
