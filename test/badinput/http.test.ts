@@ -23,7 +23,7 @@ const TARGETS = (Object.keys(ROUTES) as RouteName[])
   .filter(name => SCHEMAS[name].body)
   .map(name => ({
     name,
-    who: name === 'decrypt' || name === 'rewrap' ? operator : appliance.admin,
+    who: (ROUTES[name].roles as readonly string[]).includes('administrator') ? appliance.admin : operator,
     path: ROUTES[name].path.replace(':key', 'orders'),
   }))
 /** Refused before anybody looks at the body: the administrator is not the one who may, or not now. */

@@ -1,6 +1,8 @@
 /** The commands of administrators, and what operators see of them, as programs with an appliance of three processes. */
+import { createPublicKey } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Encrypter } from 'age-encryption'
 import { compactDecrypt, exportJWK, generateKeyPair } from 'jose'
 import t from 'tap'
 import { isLuhn } from '../../host-agent/cli/decoy.ts'
@@ -332,6 +334,69 @@ t.test('When a canary is opened, then the device locks down', async t => {
   await json(['lockdown', 'lift', '--secret-fd', '3'], passphrase)
   await admin.unlock({ passphrase: PASSPHRASE })
 })
+
+t.test(
+  'When a key is made for one use, then its public half is printed as those programs read it',
+  async t => {
+    const create = (name: string, ...flags: string[]) => run(['admin', 'key', 'create', name, ...flags])
+    for (const [name, suite, prefix] of [
+      ['files-x', 'x', 'age1'],
+      ['files-p', 'p', 'age1tag1'],
+      ['files-q', 'q', 'age1pq1'],
+    ] as const) {
+      t.match(await create(name, '--suite', suite, '--files'), { status: 0, stdout: /\bfiles\b/ })
+      const { stdout } = await run(['admin', 'key', 'recipients', name, '--as', 'till'])
+      const [title, recipient, ...more] = stdout.trimEnd().split('\n')
+      t.equal(title, `# ${name}@1`)
+      t.same(more, [])
+      t.ok(recipient!.startsWith(prefix))
+      new Encrypter().addRecipient(recipient!)
+    }
+    t.match(await create('boxes', '--contextless'), { status: 0 })
+    t.match(await create('raw', '--suite', 'p', '--derive'), { status: 0 })
+    for (const name of ['boxes', 'raw', 'orders']) {
+      const { recipients } = (await json(['admin', 'key', 'recipients', name])) as {
+        recipients: { kid: string; jwk: object; pem: string; age?: string }[]
+      }
+      const [{ kid, jwk, pem, age }] = recipients as [(typeof recipients)[0]]
+      t.equal(kid, `${name}@1`)
+      t.equal(age, undefined)
+      const { kid: _, alg, use, ...bare } = jwk as Record<string, string>
+      t.same([alg, use], ['ECDH-ES', 'enc'])
+      t.same(createPublicKey(pem).export({ format: 'jwk' }), bare, 'the PEM is the same key')
+    }
+    const listed = await run(['admin', 'key', 'list'])
+    t.match(listed.stdout, /^key +for +version /)
+    t.match(listed.stdout, /\nboxes +contextless +1 /)
+    t.match(await create('both', '--files', '--derive'), {
+      status: 2,
+      stderr: /a key is for one of --contextless/,
+    })
+    t.match(await create('none', '--suite', 'q', '--derive'), {
+      status: 1,
+      stderr: /suite q is not for derive/,
+    })
+    t.match(await run(['admin', 'key', 'rotate', 'boxes', '--files']), {
+      status: 2,
+      stderr: /--files is for admin key create/,
+    })
+    const granted = await run([
+      'admin',
+      'grant',
+      'add',
+      'till',
+      '--key',
+      'raw',
+      '--field',
+      'a',
+      '--purpose',
+      'b',
+      '--reveal',
+      'derive',
+    ])
+    t.match(granted, { status: 0, stdout: /till is given raw secrets as a under raw/ })
+  },
+)
 
 t.test('When settings are changed, then the others stay', async t => {
   const before = await json(['admin', 'settings', 'show', '--as', 'audrey'])

@@ -141,7 +141,12 @@ async function add(body: GrantBody, options: Options, surroundings: Surroundings
   else {
     const { id, agent, reveal, fields, key, purposes, presence, target } = grant
     const sealsOnly = reveal.every(how => how === 'rewrap')
-    const may = sealsOnly ? `may seal again, under ${target ?? key},` : 'may see'
+    const derives = reveal.includes('derive')
+    const may = derives
+      ? 'is given raw secrets as'
+      : sealsOnly
+        ? `may seal again, under ${target ?? key},`
+        : 'may see'
     const what = `${fields.join(', ')} under ${key} for ${purposes.join(', ')} (${reveal.join(', ')})`
     const once = presence === 'touch' ? ', once the button of the device was pressed' : ''
     terminal.print(`${id}: ${agent} ${may} ${what}${once}`)

@@ -2,15 +2,19 @@
 import { MAX_RETIRE_DAYS, RETIRE_DAYS } from '../../../protocol/api/routes.ts'
 import { type CreateKeyBody, type KeyInfo, SUITES } from '../../../protocol/api/schemas.ts'
 import type { Appliance } from '../../client/appliance.ts'
-import { assertName, COMMON, type Command, readArguments, UsageError } from '../command.ts'
+import { assertName, COMMON, type Command, readArguments, type Surroundings, UsageError } from '../command.ts'
 import { canary } from '../keys/canary.ts'
 import { importKey } from '../keys/import.ts'
+import { recipientsOf, showRecipients } from '../keys/recipients.ts'
 import { showKeys } from '../keys/table.ts'
-import { chooseProfile, withAppliance } from '../session.ts'
+import { type Choice, chooseProfile, withAppliance } from '../session.ts'
 
 const OPTIONS = {
   ...COMMON,
   suite: { type: 'string' },
+  contextless: { type: 'boolean' },
+  files: { type: 'boolean' },
+  derive: { type: 'boolean' },
   public: { type: 'boolean' },
   version: { type: 'string' },
   days: { type: 'string' },
@@ -19,6 +23,7 @@ const OPTIONS = {
   separator: { type: 'string' },
   padding: { type: 'string' },
   label: { type: 'string' },
+  bound: { type: 'boolean' },
   charset: { type: 'string' },
   'passphrase-fd': { type: 'string' },
   field: { type: 'string' },
@@ -26,22 +31,27 @@ const OPTIONS = {
   value: { type: 'string' },
 } as const
 
+/** A key has one use, for good. */
+const USE_FLAGS = ['contextless', 'files', 'derive'] as const
+
 /** What a verb may be given besides {@link COMMON}. */
 const OPTIONS_OF: Record<string, readonly (keyof typeof OPTIONS)[]> = {
   list: ['public'],
   show: ['public'],
-  create: ['suite', 'public'],
+  create: ['suite', 'public', ...USE_FLAGS],
+  recipients: [],
   rotate: ['public'],
   minimum: ['version'],
   retire: ['version', 'days'],
   undelete: ['version'],
-  import: ['file', 'payload', 'separator', 'padding', 'label', 'charset', 'passphrase-fd'],
+  import: ['file', 'payload', 'separator', 'padding', 'label', 'bound', 'charset', 'passphrase-fd'],
   canary: ['field', 'record', 'value'],
 }
 
 /** What the others were read to. */
 interface Wanted {
   suite: CreateKeyBody['suite']
+  use: CreateKeyBody['use']
   version: number | undefined
   days: number | undefined
 }
@@ -49,7 +59,7 @@ interface Wanted {
 const VERBS: Record<string, (appliance: Appliance, name: string, wanted: Wanted) => Promise<KeyInfo[]>> = {
   list: async appliance => (await appliance.listKeys()).keys,
   show: async (appliance, name) => [await appliance.showKey(name)],
-  create: async (appliance, name, { suite }) => [await appliance.createKey(name, suite)],
+  create: async (appliance, name, { suite, use }) => [await appliance.createKey(name, suite, use)],
   rotate: async (appliance, name) => [await appliance.rotateKey(name)],
   minimum: async (appliance, name, { version }) => [await appliance.setMinimum(name, version!)],
   retire: async (appliance, name, { version, days }) => [
@@ -59,23 +69,27 @@ const VERBS: Record<string, (appliance: Appliance, name: string, wanted: Wanted)
     await appliance.undeleteKey(name, version ? { version } : {}),
   ],
 }
-const READING = ['list', 'show']
+const READING = ['list', 'show', 'recipients']
 
 export const command: Command = {
   summary: 'make, list, show, rotate, import and retire keys; make canaries',
   usage: `claviger admin key list
-claviger admin key create NAME [--suite x|p|q]
+claviger admin key create NAME [--suite x|p|q] [--contextless|--files|--derive]
 claviger admin key show NAME
+claviger admin key recipients NAME
 claviger admin key rotate NAME
 claviger admin key minimum NAME --version N
 claviger admin key retire NAME [--version N] [--days N]
 claviger admin key undelete NAME [--version N]
 claviger admin key import NAME --file FILE --payload FIELDS [--separator CHARACTER]
-                          [--padding pkcs1|oaep|oaep-sha256] [--label TEXT]
+                          [--padding pkcs1|oaep|oaep-sha256] [--label TEXT|--bound]
                           [--charset utf-8|iso-8859-1|windows-1252] [--passphrase-fd N]
 claviger admin key canary NAME --field FIELD --record RECORD [--value TEXT]
 
   --suite      x: X25519 (default), p: P-256, q: ML-KEM-768 with X25519, against quantum computers
+  --contextless  it also opens what is bound to no row: sealed boxes of libsodium, JWE without a place
+  --files      it opens files of age and nothing else
+  --derive     it gives raw secrets, which know no context; only with a grant that says derive
   --public     print only the current public key, for the shop's server
   --version N  for minimum, the lowest version that still opens; else one version instead of all
   --days N     retired keys open nothing, and are deleted after so many days, 1 to ${MAX_RETIRE_DAYS}; ${RETIRE_DAYS} unless told
@@ -84,8 +98,12 @@ claviger admin key canary NAME --field FIELD --record RECORD [--value TEXT]
                - is dropped, as a card verification code must be
   --separator  between the parts: tab (default), newline, space or another character
   --padding    pkcs1: what PHP's openssl_public_encrypt does unless told (default); oaep: its other padding
+  --bound      the label of OAEP is the context of each value, so that it opens nowhere else
   --charset    of the text that was encrypted: utf-8 (default), iso-8859-1, windows-1252; it becomes UTF-8
   --as NAME, --at ADDRESS, --json
+
+recipients prints the public half for other programs: a recipient of age, a JWK, a PEM. What a key is for
+cannot be changed later.
 
 A canary is a token that nobody has a reason to open: put it into a row of the database. Opening it locks
 the device down. Its value is a decoy: for card.number a made-up card number, for other fields --value.
@@ -93,7 +111,7 @@ the device down. Its value is a decoy: for card.number a made-up card number, fo
 
   async run(args, surroundings) {
     const { options, positionals } = readArguments(args, OPTIONS, [
-      'list, create, show, rotate, minimum, retire, undelete, import or canary',
+      'list, create, show, recipients, rotate, minimum, retire, undelete, import or canary',
       'NAME?',
     ])
     const [verb, name] = positionals as [verb: string, name?: string]
@@ -104,12 +122,14 @@ the device down. Its value is a decoy: for card.number a made-up card number, fo
     refuseStrays(verb, options)
     if (verb === 'canary') return canary(name!, options, surroundings)
     if (verb === 'import') return importKey(name!, options, surroundings)
+    if (verb === 'recipients') return recipients(name!, options, surroundings)
     const suite = SUITES.find(letter => letter === (options.suite ?? 'x'))
     if (!suite) throw new UsageError(`there is no suite ${options.suite}`, 'the suites are x, p and q')
     const version = readNumber('--version', options.version, 0x7fff_ffff)
     const days = readNumber('--days', options.days, MAX_RETIRE_DAYS)
     if (verb === 'minimum' && version === undefined)
       throw new UsageError('--version is missing', 'say which is the lowest version that still opens')
+    const use = readUse(options)
     const { terminal } = surroundings
     const profile = await chooseProfile(
       options,
@@ -117,7 +137,7 @@ the device down. Its value is a decoy: for card.number a made-up card number, fo
       READING.includes(verb) ? undefined : ['administrator'],
     )
     const keys = await withAppliance(profile, surroundings, appliance =>
-      VERBS[verb]!(appliance, name ?? '', { suite, version, days }),
+      VERBS[verb]!(appliance, name ?? '', { suite, use, version, days }),
     )
     if (options.json) terminal.printJson({ keys })
     else if (options.public) for (const { versions } of keys) terminal.print(versions.at(-1)!.publicKey)
@@ -127,6 +147,26 @@ the device down. Its value is a decoy: for card.number a made-up card number, fo
       terminal.hint(`claviger admin key undelete ${name} takes it back until then`)
     return 0
   },
+}
+
+async function recipients(
+  name: string,
+  options: Choice & { json?: boolean | undefined },
+  surroundings: Surroundings,
+): Promise<number> {
+  const { terminal } = surroundings
+  const profile = await chooseProfile(options, surroundings)
+  const all = await withAppliance(profile, surroundings, appliance => recipientsOf(appliance, name))
+  if (options.json) terminal.printJson({ recipients: all })
+  else showRecipients(terminal, name, all)
+  return 0
+}
+
+/** @throws UsageError for more than one of them */
+function readUse(options: { [F in (typeof USE_FLAGS)[number]]?: boolean | undefined }): CreateKeyBody['use'] {
+  const [use, ...more] = USE_FLAGS.filter(flag => options[flag])
+  if (more.length > 0) throw new UsageError(`a key is for one of --${USE_FLAGS.join(', --')}`)
+  return use
 }
 
 /** @throws UsageError for an option of another verb */

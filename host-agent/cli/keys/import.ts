@@ -1,7 +1,7 @@
 /** `claviger admin key import`: the private key that a shop used before, handed to the device once. */
 import { LEGACY_PADDINGS } from '../../../protocol/api/routes.ts'
 import type { KeyInfo } from '../../../protocol/api/schemas.ts'
-import type { LegacyForm } from '../../../protocol/envelope/legacy.ts'
+import { checkPadding, type LegacyForm } from '../../../protocol/envelope/legacy.ts'
 import { LEGACY_CHARSETS } from '../../../protocol/envelope/legacy-charset.ts'
 import { checkForm } from '../../../protocol/envelope/legacy-payload.ts'
 import { handIn } from '../../client/hand-in.ts'
@@ -19,6 +19,7 @@ export interface ImportOptions extends Choice {
   separator?: string | undefined
   padding?: string | undefined
   label?: string | undefined
+  bound?: boolean | undefined
   charset?: string | undefined
   'passphrase-fd'?: string | undefined
   json?: boolean | undefined
@@ -61,10 +62,12 @@ export function legacyKind({ legacy }: Pick<KeyInfo, 'legacy'>): string {
 }
 
 function readForm(options: ImportOptions): LegacyForm {
-  const { payload, separator = 'tab', padding = 'pkcs1', label, charset = 'utf-8' } = options
+  const { payload, separator = 'tab', padding = 'pkcs1', label, bound, charset = 'utf-8' } = options
   const found = LEGACY_PADDINGS.find(known => known === padding)
   if (!found)
     throw new UsageError(`there is no padding ${padding}`, `it is one of ${LEGACY_PADDINGS.join(', ')}`)
+  if (bound && (found === 'pkcs1' || label !== undefined))
+    throw new UsageError('--bound is for OAEP without --label', 'say --padding oaep-sha256, or oaep')
   if (label !== undefined && found === 'pkcs1')
     throw new UsageError('--label is for OAEP', 'leave it out, or say --padding oaep')
   if (label !== undefined && (label === '' || label.length > MAX_LABEL))
@@ -81,6 +84,7 @@ function readForm(options: ImportOptions): LegacyForm {
   const form = { separator: SEPARATORS[separator] ?? separator, fields }
   try {
     checkForm(form)
+    checkPadding({ padding: found, ...form, ...(bound ? { bound } : {}) })
   } catch (error) {
     throw new UsageError(
       `--payload: ${(error as Error).message}`,
@@ -91,6 +95,7 @@ function readForm(options: ImportOptions): LegacyForm {
     padding: found,
     ...form,
     ...(label === undefined ? {} : { label }),
+    ...(bound ? { bound } : {}),
     ...(set === 'utf-8' ? {} : { charset: set }),
   }
 }

@@ -6,7 +6,7 @@ import { legacyKind } from './import.ts'
 
 type Version = KeyInfo['versions'][number]
 
-const HEADINGS = ['key', 'version', 'made', 'opens', 'opened', 'last', 'public key']
+const HEADINGS = ['key', 'for', 'version', 'made', 'opens', 'opened', 'last', 'public key']
 
 export function showKeys(terminal: Terminal, keys: readonly KeyInfo[]): void {
   const rows = keys.flatMap(key => key.versions.map(version => rowOf(key, version)))
@@ -19,6 +19,7 @@ export function showKeys(terminal: Terminal, keys: readonly KeyInfo[]): void {
 function rowOf(key: KeyInfo, { version, created, opened, publicKey, ...rest }: Version): string[] {
   return [
     key.name,
+    key.legacy ? 'old values' : key.use,
     String(version),
     utcDay(created),
     opening(key, rest),
