@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { retire, setMinimum, undelete } from '../../appliance/keeper/key-changes.ts'
-import { addKey, addLegacyKey } from '../../appliance/keeper/registry.ts'
+import { addKey, addLegacyKey, addVersion } from '../../appliance/keeper/registry.ts'
 import {
   decodeState,
   encodeState,
@@ -11,6 +11,7 @@ import {
 } from '../../appliance/keeper/sealed-state.ts'
 import { Tickets } from '../../appliance/keeper/tickets.ts'
 import { Vault } from '../../appliance/keeper/vault.ts'
+import { KEY_USES } from '../../protocol/api/routes.ts'
 import { type Cbor, encodeCbor } from '../../protocol/cbor.ts'
 import { generatePrivateKey } from '../../protocol/envelope/keys.ts'
 import { Disk, processOf } from './keystore-disk.ts'
@@ -73,6 +74,24 @@ t.test(
     t.same(encodeState(decodeState(bytes)), bytes)
   },
 )
+
+t.test('When a key is for one use, then its row says so, and a row without is for fields', async t => {
+  const { pkcs8 } = generatePrivateKey('x')
+  const uses = KEY_USES.map(use => addKey(`for-${use}`, 'x', pkcs8, 1, use))
+  const state = decodeState(encodeState(uses.reduce((before, add) => add(before), newState())))
+  t.same(
+    state.keys.map(({ use }) => use),
+    [undefined, 'contextless', 'files', 'derive'],
+  )
+  const rotated = addVersion('for-files', generatePrivateKey('x').pkcs8, 2)(state)
+  t.equal(rotated.keys[2]!.use, 'files')
+  for (const use of ['all', 'fields files', true]) {
+    const keys = [{ ...state.keys[1]!, use }]
+    t.throws(() => decodeState(encodeCbor({ ...state, keys } as unknown as Cbor)), {
+      code: 'keystore-damaged',
+    })
+  }
+})
 
 t.test('When a state has all there is of keys, then it is read as it was written', async t => {
   let state = importing()(addKey('orders', 'x', generatePrivateKey('x').pkcs8, 1)(newState()))
