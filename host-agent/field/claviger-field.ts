@@ -6,8 +6,11 @@
  */
 
 const AGENT = 'http://127.0.0.1:7119'
-/** How long the agent has to answer, ms. */
-const PATIENCE_MS = 3000
+/** How long the agent has to answer, ms: at the most, and once the browser has loaded whatever there is. */
+const PATIENCE_MS = 20_000
+const LOADED_MS = 3000
+/** How near to what is seen of the page a frame is placed: a list of orders may have hundreds. */
+const NEAR = '300px'
 
 const WORDS = {
   en: { away: 'Claviger is not running on this computer', again: 'Try again' },
@@ -30,18 +33,31 @@ export class ClavigerField extends HTMLElement {
   readonly #root: ShadowRoot = this.attachShadow({ mode: 'closed' })
   #timer: ReturnType<typeof setTimeout> | undefined
   #frame: HTMLIFrameElement | null = null
+  #isReady = false
   #isDue = false
+  #isNear = false
+  readonly #nearness = new IntersectionObserver(
+    entries => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return
+      this.#nearness.disconnect()
+      this.#isNear = true
+      this.#place()
+    },
+    { rootMargin: NEAR },
+  )
 
   connectedCallback(): void {
     const styles = new CSSStyleSheet()
     styles.replaceSync(STYLES)
     this.#root.adoptedStyleSheets = [styles]
     addEventListener('message', this.#listen)
-    this.#place()
+    this.#nearness.observe(this)
   }
 
   disconnectedCallback(): void {
     removeEventListener('message', this.#listen)
+    this.#nearness.disconnect()
+    this.#isNear = false
     clearTimeout(this.#timer)
     this.#root.replaceChildren()
     this.#frame = null
@@ -53,7 +69,7 @@ export class ClavigerField extends HTMLElement {
     this.#isDue = true
     queueMicrotask(() => {
       this.#isDue = false
-      if (this.isConnected) this.#place()
+      if (this.isConnected && this.#isNear) this.#place()
     })
   }
 
@@ -63,7 +79,6 @@ export class ClavigerField extends HTMLElement {
 
   /** A new frame for what the attributes say now. */
   #place(): void {
-    clearTimeout(this.#timer)
     const address = new URL('/field', this.#agent)
     address.searchParams.set('from', location.origin)
     const told = ATTRIBUTES.filter(name => name !== 'agent').flatMap(name => {
@@ -80,13 +95,23 @@ export class ClavigerField extends HTMLElement {
     frame.sandbox.add('allow-scripts', 'allow-same-origin', 'allow-popups', 'allow-popups-to-escape-sandbox')
     frame.src = address.href
     this.#frame = frame
+    // also of the browser's own page that nothing answers
+    frame.addEventListener('load', () => this.#frame === frame && !this.#isReady && this.#wait(LOADED_MS))
+    this.#isReady = false
+    this.#wait(PATIENCE_MS)
     this.#root.replaceChildren(frame)
-    this.#timer = setTimeout(() => this.#tellAway(), PATIENCE_MS)
+  }
+
+  #wait(time: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#tellAway(), time)
   }
 
   readonly #listen = (event: MessageEvent): void => {
     const isOurs = event.source === this.#frame?.contentWindow && event.origin === this.#agent.origin
-    if (isOurs && event.data?.claviger === 'ready') clearTimeout(this.#timer)
+    if (!isOurs || event.data?.claviger !== 'ready') return
+    this.#isReady = true
+    clearTimeout(this.#timer)
   }
 
   #tellAway(): void {

@@ -3,6 +3,7 @@ import t from 'tap'
 import { covers, uncovered, waysOf } from '../../host-agent/agent/page/web/pure/covers.ts'
 import { devicesOf, stateName, unlockers } from '../../host-agent/agent/page/web/pure/devices.ts'
 import { readKeys, readRange } from '../../host-agent/agent/page/web/pure/keys.ts'
+import { asLine } from '../../host-agent/agent/page/web/pure/line.ts'
 import { readContext, readPasted } from '../../host-agent/agent/page/web/pure/pasted.ts'
 import { stageOf } from '../../host-agent/agent/page/web/pure/stage.ts'
 import { en } from '../../host-agent/agent/page/web/words/en.ts'
@@ -108,6 +109,12 @@ t.test(
     t.same(stageOf(seen(null), null), { is: 'silent' })
   },
 )
+
+t.test('When an address is shown, then as people write one, and nothing else is changed', async t => {
+  t.equal(asLine('{"name":"Zoë O’Hara","street":"3 Bank Street"}'), 'Zoë O’Hara, 3 Bank Street')
+  for (const value of ['4242424242424242', '{not json', '{"n":1}', '["a"]', '"a"', '', '{"a":{"b":"c"}}'])
+    t.equal(asLine(value), value)
+})
 
 t.test('When words are looked up, then both languages have a next step for every code', async t => {
   const own = ['unpaired', 'code-refused', 'frame-refused', 'agent-gone']

@@ -2,7 +2,7 @@
  * The files of the page: those of `web/`, found by going through the folder, and of packages what a list names. A path that is asked for
  * is only ever looked up among them, so none leads elsewhere.
  */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -56,6 +56,8 @@ export interface Served {
 export class Files {
   /** Path that is asked for → path on the disk. */
   readonly #paths: ReadonlyMap<string, string>
+  /** By path on the disk. A page of a shop with sixty frames asks for each file sixty times. */
+  readonly #stripped = new Map<string, { mtimeMs: number; body: Buffer }>()
 
   private constructor(paths: ReadonlyMap<string, string>) {
     this.#paths = paths
@@ -97,11 +99,19 @@ export class Files {
   async read(path: string): Promise<Served | null> {
     const file = path.startsWith('/') ? this.#paths.get(path) : undefined
     if (file === undefined) return null
-    const body = await readFile(file)
     return {
       type: typeOf(file)!,
-      body: file.endsWith('.ts') ? Buffer.from(await toJavaScript(body.toString('utf8'))) : body,
+      body: file.endsWith('.ts') ? await this.#strip(file) : await readFile(file),
     }
+  }
+
+  async #strip(file: string): Promise<Buffer> {
+    const { mtimeMs } = await stat(file)
+    const known = this.#stripped.get(file)
+    if (known?.mtimeMs === mtimeMs) return known.body
+    const body = Buffer.from(await toJavaScript(await readFile(file, 'utf8')))
+    this.#stripped.set(file, { mtimeMs, body })
+    return body
   }
 
   /** Text of a document; `null` where the page was not built. */

@@ -1,5 +1,6 @@
 /** Calls of the agent. api.ts is the contract. */
 import type { PageCalls, PageProblem } from '../api.ts'
+import { keep, kept } from './kept.ts'
 
 type Name = keyof PageCalls
 
@@ -47,12 +48,11 @@ export class TokenStore {
   }
 
   get(): string | null {
-    return localStorage.getItem(this.#name)
+    return kept(this.#name)
   }
 
   set(token: string | null): void {
-    if (token === null) localStorage.removeItem(this.#name)
-    else localStorage.setItem(this.#name, token)
+    keep(this.#name, token)
   }
 }
 

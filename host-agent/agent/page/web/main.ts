@@ -1,5 +1,6 @@
 /** The staff's page: its frame, its pages by the hash of the address, and what goes on around them. */
 import { html, nothing, render, type TemplateResult } from 'lit-html'
+import { keep, kept } from './kept.ts'
 import { follow, followAsked, tryAgain } from './live.ts'
 import { type IconName, icon, title } from './parts.ts'
 import {
@@ -65,7 +66,7 @@ const VIEWS: { readonly [P in PageName]: Page } = {
 const THEMES = ['auto', 'light', 'dark'] as const
 type Theme = (typeof THEMES)[number]
 const THEME = 'claviger-theme'
-let theme = (localStorage.getItem(THEME) ?? 'auto') as Theme
+let theme = (kept(THEME) ?? 'auto') as Theme
 
 let entered: PageName | null = null
 let lastLink = state.link
@@ -171,7 +172,7 @@ async function speak(chosen: Language): Promise<void> {
 
 function paint(chosen: Theme): void {
   theme = chosen
-  localStorage.setItem(THEME, chosen)
+  keep(THEME, chosen)
   document.documentElement.dataset.theme = chosen
   redraw()
 }

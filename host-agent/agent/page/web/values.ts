@@ -3,6 +3,7 @@
  * device is not ready any more, and when the agent does not answer.
  */
 import type { Overview } from '../api.ts'
+import { asLine } from './pure/line.ts'
 
 export interface Shown {
   field: string
@@ -49,6 +50,7 @@ export class Values {
   /** @param as - the enrolment whose device has to stay ready @param ms - how long */
   hold(list: Shown[], as: string, ms: number): void {
     this.clear('asked')
+    for (const { outcome } of list) if ('value' in outcome) outcome.value = asLine(outcome.value)
     this.list = list
     this.cleared = null
     this.#end = performance.now() + ms

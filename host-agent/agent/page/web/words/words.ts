@@ -1,4 +1,5 @@
 /** Which language the page speaks, and the words of it. */
+import { keep, kept } from '../kept.ts'
 import type { Words } from './en.ts'
 
 /** Each is fetched when somebody speaks it. */
@@ -12,12 +13,12 @@ export const LANGUAGE_NAMES = { en: 'English', es: 'Español' }
 const KEPT = 'claviger-language'
 
 /** The first of the person's languages that there is. */
-export function chooseLanguage(kept: string | null, wanted: readonly string[]): Language {
-  const known = [kept ?? '', ...wanted].map(tag => tag.slice(0, 2).toLowerCase())
+export function chooseLanguage(before: string | null, wanted: readonly string[]): Language {
+  const known = [before ?? '', ...wanted].map(tag => tag.slice(0, 2).toLowerCase())
   return known.find((tag): tag is Language => Object.hasOwn(LANGUAGES, tag)) ?? 'en'
 }
 
-export let language: Language = chooseLanguage(localStorage.getItem(KEPT), navigator.languages)
+export let language: Language = chooseLanguage(kept(KEPT), navigator.languages)
 /** The words of the language that was chosen. */
 export let words: Words = await LANGUAGES[language]()
 document.documentElement.lang = language
@@ -26,7 +27,7 @@ document.documentElement.lang = language
 const locale = () => navigator.languages.find(tag => tag.slice(0, 2).toLowerCase() === language) ?? language
 
 export async function setLanguage(chosen: Language): Promise<void> {
-  localStorage.setItem(KEPT, chosen)
+  keep(KEPT, chosen)
   words = await LANGUAGES[chosen]()
   language = chosen
   document.documentElement.lang = chosen
