@@ -179,6 +179,7 @@ t.test('When one property is wrong, too many, or missing, then it is a malformed
       ...[
         'addRecipient: bad-recipient',
         'auditArchive: bad-checkpoint',
+        'derive: bad-key',
         'importKey: bad-key',
         'importKey: open-failed',
       ],

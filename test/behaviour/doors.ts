@@ -278,6 +278,9 @@ export async function doors(t: Test, house: House): Promise<void> {
       const raw = (key: KeyObject) => Buffer.from(key.export({ format: 'raw-public' })).toString('base64url')
       const body = { purpose: 'charge', key: 'raw-x', public: raw(own.x.publicKey), context }
       await t.rejects(desk.derive(body), { code: 'not-granted' })
+      const question = { agent: 'desk-1', field: PLACE.field, purpose: 'charge', reveal: 'derive' as const }
+      const explained = await admin.explainGrant({ ...question, key: 'jose-x' })
+      t.match(explained, { allowed: false, code: 'not-granted' }, 'who may see all is given no raw secret')
       for (const key of ['raw-x', 'raw-p'])
         await admin.addGrant({ ...WIDE, agent: 'desk-1', key, fields: ['pkcs11.derive'], reveal: ['derive'] })
       for (const suite of ['x', 'p'] as const) {

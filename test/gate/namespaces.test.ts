@@ -51,6 +51,7 @@ const OWN = new Set([
     'pin',
     'secret',
     'publicKey',
+    'x',
     'device',
     'certificate',
     'authority',
