@@ -256,3 +256,6 @@ t.test(
     await context.close()
   },
 )
+
+// what is open here would keep the process
+t.end()
