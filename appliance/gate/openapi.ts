@@ -1,12 +1,16 @@
 /** `npm run openapi`: writes `docs/openapi.json` (OpenAPI 3.1) from the table of routes and their schemas. */
 import { writeFile } from 'node:fs/promises'
 import { ERRORS, type ErrorCode } from '../../protocol/api/errors.ts'
+import { ANY_ROUTE, problemsOf } from '../../protocol/api/route-problems.ts'
 import { ROUTES, type Route, type RouteName } from '../../protocol/api/routes.ts'
 import { Problem, SCHEMAS } from '../../protocol/api/schemas.ts'
 import { VERSION } from '../version.ts'
 
-/** Codes that any route may answer with, beside those of its roles and states. */
-const COMMON: ErrorCode[] = ['malformed-request', 'too-large', 'keeper-unavailable', 'internal']
+/** What an answer is, where it is not JSON. */
+const MEDIA: { [name in RouteName]?: string } = { metrics: 'text/plain', events: 'text/event-stream' }
+
+/** What every route may answer with, by status. */
+const SHARED = byStatus(ANY_ROUTE)
 
 /** The document as a value; equal tables give equal documents. */
 export function openapi(): Record<string, unknown> {
@@ -28,6 +32,7 @@ export function openapi(): Record<string, unknown> {
     paths,
     components: {
       schemas: { Problem: plain(Problem) },
+      responses: Object.fromEntries([...SHARED].map(([status, of]) => [status, problem(status, of)])),
       securitySchemes: { certificate: { type: 'mutualTLS' } },
     },
     security: [{ certificate: [] }],
@@ -57,24 +62,40 @@ function operation(name: RouteName, { path, roles, states, summary }: Route): Re
       ? { requestBody: { required: true, content: { 'application/json': { schema: plain(body) } } } }
       : {}),
     responses: {
-      200: { description: 'done', content: { 'application/json': { schema: plain(answer) } } },
-      ...problems(['unknown-agent', 'wrong-role', 'wrong-state', ...COMMON]),
+      200: {
+        description: 'done',
+        content: { [MEDIA[name] ?? 'application/json']: { schema: plain(answer) } },
+      },
+      ...problems(problemsOf(name)),
     },
   }
 }
 
-/** One response for each status of the given codes, naming them. */
+/** One response for each status of the given codes; those that many routes share are referred to. */
 function problems(codes: readonly ErrorCode[]): Record<string, unknown> {
-  const byStatus = Map.groupBy(codes, code => ERRORS[code].status)
   return Object.fromEntries(
-    [...byStatus].map(([status, of]) => [
-      status,
-      {
-        description: of.map(code => `\`${code}\`: ${ERRORS[code].title}`).join('; '),
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-      },
-    ]),
+    [...byStatus(codes)].map(([status, of]) => {
+      const isShared = String(of) === String(SHARED.get(status))
+      return [status, isShared ? { $ref: `#/components/responses/${status}` } : problem(status, of)]
+    }),
   )
+}
+
+/** A response with these codes and no other. */
+function problem(status: number, of: readonly ErrorCode[]): Record<string, unknown> {
+  const exact = { properties: { status: { const: status }, code: { enum: of } } }
+  return {
+    description: of.map(code => `\`${code}\`: ${ERRORS[code].title}`).join('; '),
+    content: {
+      'application/problem+json': {
+        schema: { allOf: [{ $ref: '#/components/schemas/Problem' }, exact] },
+      },
+    },
+  }
+}
+
+function byStatus(codes: readonly ErrorCode[]): Map<number, ErrorCode[]> {
+  return Map.groupBy(codes, code => ERRORS[code].status)
 }
 
 /** A schema without what only TypeBox needs. */

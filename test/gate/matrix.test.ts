@@ -25,6 +25,7 @@ import {
   spkiPin,
   toPem,
 } from '../../protocol/identity/certificate.ts'
+import { AnswerCheck } from '../support/answers.ts'
 import { PASSPHRASE } from '../support/appliance.ts'
 import { ask, beginning, codeOf, type RawRequest, secure } from '../support/http.ts'
 import { type InProcess, startInProcess } from '../support/in-process.ts'
@@ -240,10 +241,13 @@ async function restore({ appliance, keeper }: InProcess, state: State): Promise<
 }
 
 t.test('over HTTP', async t => {
+  const answers = new AnswerCheck()
   const fresh = await startInProcess({ provisioned: false })
+  answers.watch(fresh.app.server)
   const card = fresh.appliance.admin
   t.teardown(fresh.stop)
   const device = await startInProcess()
+  answers.watch(device.app.server)
   t.teardown(device.stop)
   const people = await everybody(device, card)
 
@@ -272,6 +276,7 @@ t.test('over HTTP', async t => {
   })
   t.test('failed', async t => {
     const failed = await startInProcess({ files: { default: 'this is no keystore' } })
+    answers.watch(failed.app.server)
     t.teardown(failed.stop)
     t.equal(failed.keeper.state, 'failed')
     await overHttp(t, failed, people)
@@ -280,6 +285,11 @@ t.test('over HTTP', async t => {
     t.equal(fresh.keeper.state, 'unprovisioned')
     await overHttp(t, fresh, people)
     t.equal(fresh.keeper.state, 'operational', 'the claimant, who came last, has provisioned it')
+  })
+  t.test('When anybody is answered, in any state, then it is what docs/openapi.json says', async t => {
+    t.same([...answers.faults], [])
+    t.same(answers.missing(401), [])
+    t.same(answers.missing(403), ['status'], 'everybody who is known may ask for the state')
   })
 })
 
