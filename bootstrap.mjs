@@ -78,7 +78,11 @@ export function run(script, args) {
   const node = runtime()
   const path = [dirname(node), join(modules, '.bin'), process.env.PATH].join(delimiter)
   const env = { NODE_COMPILE_CACHE: join(modules, '.cache', 'claviger'), ...process.env, PATH: path }
-  const child = spawn(node, [script, ...args], { stdio: descriptors(args), env })
+  // that stripping types is experimental is nothing that whoever runs this can change
+  const child = spawn(node, ['--disable-warning=ExperimentalWarning', script, ...args], {
+    stdio: descriptors(args),
+    env,
+  })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.once('exit', (code, signal) => {
     process.exitCode = code ?? (signal === 'SIGINT' ? 130 : 1)

@@ -7,6 +7,7 @@ import { fileWitness } from '../../client/witness-file.ts'
 import { type Command, readArguments } from '../command.ts'
 import { type DemoDevice, startDevice } from '../demo/device.ts'
 import { Shop } from '../demo/shop.ts'
+import { showShop } from '../demo/show-shop.ts'
 import {
   askForAnotherPurpose,
   enrolWorkstation,
@@ -26,19 +27,24 @@ import { Teller } from '../demo/teller.ts'
 export const command: Command = {
   summary: 'the whole story on this machine, in a few seconds',
   usage: `claviger demo [--keep] [--json]
+       claviger demo --shop
 
   --keep  leave the appliance running until Ctrl-C, and say what to try
   --json  one JSON document instead of the story
+  --shop  a day in an example shop, to click through: its site, its orders, the staff's page; until Ctrl-C
 `,
 
   async run(args, { terminal }) {
-    const { options } = readArguments(args, { keep: { type: 'boolean' }, json: { type: 'boolean' } }, [])
+    const flag = { type: 'boolean' } as const
+    const { options } = readArguments(args, { keep: flag, json: flag, shop: flag }, [])
+    if (options.shop) return showShop(terminal)
     const tell = new Teller(options.json ? null : line => terminal.print(line))
     const directory = await mkdtemp(join(tmpdir(), 'claviger-'))
     const stage: Stage = { data: join(directory, 'device'), home: join(directory, 'home') }
     const stopped = new Promise<void>(resolve => {
-      process.once('SIGINT', resolve)
-      process.once('SIGTERM', resolve)
+      // a terminal's Ctrl-C comes twice: from it, and from the program that started this one
+      process.on('SIGINT', resolve)
+      process.on('SIGTERM', resolve)
     })
     let device: DemoDevice | undefined
     const story = async () => {

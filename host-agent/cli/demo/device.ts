@@ -1,7 +1,6 @@
 /** The demo's appliance: the real three processes on two wires, on a temporary directory. */
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { startProgram } from './program.ts'
 import type { PairTool } from './serial-pair.ts'
 import { openSerialPair } from './serial-pair.ts'
 
@@ -10,10 +9,15 @@ export interface DemoDevice {
   /** Addresses of the two wires. */
   lan: string
   serial: string
+  /** Path of the host's end of the serial line. */
+  port: string
   /** What joins the two ends of the serial line. */
   tool: PairTool
   /** Newest pid of a process. */
   pidOf(name: 'keeper' | 'gate'): number
+  /** Pulls the cable of the serial line, or puts it in again. */
+  unplug(): Promise<void>
+  plugIn(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -22,45 +26,28 @@ const START_MS = 20_000
 
 /** Starts the device on `data`, where `provision.json` waits. */
 export async function startDevice(data: string): Promise<DemoDevice> {
-  const pair = await openSerialPair({ dir: data })
-  const child = spawn(
-    process.execPath,
-    [MAIN, '--data', data, '--lan', '127.0.0.1:0', '--serial', pair.device],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
-  const said: string[] = []
-  const ended = new Promise<void>(resolve => child.once('exit', () => resolve()))
-  const kill = () => child.kill('SIGTERM')
-  process.once('exit', kill)
-  const stop = async () => {
-    process.off('exit', kill)
-    kill()
-    await ended
+  let pair = await openSerialPair({ dir: data })
+  const { device, host, tool } = pair
+  const args = [MAIN, '--data', data, '--lan', '127.0.0.1:0', '--serial', device]
+  const options = { name: 'the appliance', ready: /: ready,/, within: START_MS }
+  const program = await startProgram(process.execPath, args, options).catch(async error => {
     await pair.close()
-  }
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error('the appliance did not start in time')), START_MS)
-    for (const stream of [child.stdout, child.stderr])
-      createInterface({ input: stream }).on('line', line => {
-        said.push(line)
-        if (/: ready,/.test(line)) {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    void ended.then(() => reject(new Error(`the appliance ended:\n${said.join('\n')}`)))
-  }).catch(async error => {
-    await stop()
     throw error
   })
+  const said = () => program.said.join('\n')
   return {
-    lan: /on lan (\S+)/.exec(said.join('\n'))![1]!,
-    serial: `serial:${pair.host}`,
-    tool: pair.tool,
-    pidOf: name =>
-      Number([...said.join('\n').matchAll(new RegExp(`started ${name}=(\\d+)`, 'g'))].at(-1)![1]),
-    stop,
+    lan: /on lan (\S+)/.exec(said())![1]!,
+    serial: `serial:${host}`,
+    port: host,
+    tool,
+    pidOf: name => Number([...said().matchAll(new RegExp(`started ${name}=(\\d+)`, 'g'))].at(-1)![1]),
+    unplug: () => pair.close(),
+    plugIn: async () => {
+      pair = await openSerialPair({ dir: data, tool })
+    },
+    stop: async () => {
+      await program.stop()
+      await pair.close()
+    },
   }
 }

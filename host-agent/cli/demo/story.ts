@@ -54,10 +54,15 @@ export async function takeOwnership(stage: Stage, device: DemoDevice, card: Prof
   }
 }
 
-/** What a workstation may see: one kind of field, for one purpose. */
+/** What a workstation may see: kinds of fields, each for one purpose. */
 export const GRANTS = {
-  office: { fields: ['address.*'], purposes: ['ship'] },
-  till: { fields: ['card.number'], purposes: ['charge'] },
+  office: [{ fields: ['address.*'], purposes: ['ship'] }],
+  till: [{ fields: ['card.number'], purposes: ['charge'] }],
+  desk: [
+    { fields: ['card.number'], purposes: ['charge'] },
+    { fields: ['address.*'], purposes: ['ship'] },
+    { fields: ['phone.*'], purposes: ['contact'] },
+  ],
 } as const
 
 /** Different records that a workstation may open in a day. */
@@ -84,16 +89,16 @@ export async function enrolWorkstation(
     }
     const profile = await enrol({ invitation, pin: DEMO_PIN })
     await writeProfile(stage.home, profile)
-    const { fields, purposes } = GRANTS[name]
-    await admin.addGrant({
-      agent: name,
-      key: KEY,
-      fields: [...fields],
-      purposes: [...purposes],
-      reveal: ['full'],
-      budgets: [{ per: 'day', records: RECORDS_A_DAY, operations: null, alarm: false }],
-      hours: null,
-    })
+    for (const { fields, purposes } of GRANTS[name])
+      await admin.addGrant({
+        agent: name,
+        key: KEY,
+        fields: [...fields],
+        purposes: [...purposes],
+        reveal: ['full'],
+        budgets: [{ per: 'day', records: RECORDS_A_DAY, operations: null, alarm: false }],
+        hours: null,
+      })
     return profile
   } finally {
     await admin.close()
