@@ -123,7 +123,7 @@ export async function letIn(context: BrowserContext, field: Frame): Promise<stri
 
 /** Clicks where a person does: on what was in view for a while. */
 export async function reveal(field: Frame): Promise<string> {
-  await field.getByRole('button', { name: 'Reveal' }).scrollIntoViewIfNeeded()
+  await field.getByRole('button', { name: 'Reveal' }).hover()
   await sleep(900)
   await field.getByRole('button', { name: 'Reveal' }).click()
   return field.locator('.value').innerText()

@@ -88,6 +88,7 @@ t.test(
       'neither a click of a program nor one on a faded field reveals',
     )
     await page.evaluate("document.querySelector('claviger-field').style.opacity = ''")
+    await field.getByRole('button', { name: 'Reveal' }).hover()
     await page.waitForTimeout(1200)
     await field.getByRole('button', { name: 'Reveal' }).click()
     await field.getByText('4000 0012 3456 7899').waitFor()

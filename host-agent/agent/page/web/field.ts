@@ -92,7 +92,7 @@ function move(next: typeof step): void {
 function wish(event: Event): void {
   if (!event.isTrusted || stage.is !== 'ready') return
   if (!seen.canTell) move('sure')
-  else if (seen.wasSeen) void reveal()
+  else if (seen.wasSeen && seen.wasAimed(event)) void reveal()
   else {
     said = words.frame.unseen
     draw()
