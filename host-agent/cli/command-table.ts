@@ -31,6 +31,7 @@ export const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   'admin audit': () => import('./commands/admin-audit.ts'),
   'admin health': () => import('./commands/admin-health.ts'),
   'admin settings': () => import('./commands/admin-settings.ts'),
+  'age identity': () => import('./commands/age-identity.ts'),
   completion: () => import('./commands/completion.ts'),
 }
 

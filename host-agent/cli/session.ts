@@ -2,13 +2,11 @@
 
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import type { Role } from '../../protocol/api/routes.ts'
-import { fromBase64url } from '../../protocol/bytes.ts'
-import { deviceSerial } from '../../protocol/identity/device-serial.ts'
+import { connectAnywhere } from '../client/anywhere.ts'
 import type { Appliance, Patience } from '../client/appliance.ts'
 import { connectProfile } from '../client/connect.ts'
 import { localWires } from '../client/local-wires.ts'
 import { listProfiles, type Profile, profileDirectory, readProfile } from '../client/profile.ts'
-import { readSettings } from '../client/settings.ts'
 import { fileWitness } from '../client/witness-file.ts'
 import { type Surroundings, UsageError } from './command.ts'
 
@@ -81,24 +79,7 @@ export async function connectHere(
   { patience, onlyLooks = false }: Connecting = {},
 ): Promise<Appliance> {
   const connecting: Connecting = { onlyLooks, ...(patience ? { patience } : {}) }
-  try {
-    return await connectAt(profile, { env, terminal }, connecting)
-  } catch (error) {
-    const elsewhere = isUnreachable(error) ? await announced(profile, env) : []
-    if (elsewhere.length === 0) throw error
-    return connectAt({ ...profile, addresses: elsewhere }, { env, terminal }, connecting)
-  }
-}
-
-const isUnreachable = (error: unknown) => error instanceof ClavigerError && error.code === 'unreachable'
-
-/** Where the profile's device announces itself on the LAN, if this machine is to look; it has to prove its key there, too. */
-async function announced({ device }: Profile, env: NodeJS.ProcessEnv): Promise<string[]> {
-  const { browse: isWanted } = await readSettings(profileDirectory(env))
-  if (!isWanted) return []
-  const { browse, lanAddresses } = await import('../client/discovery.ts')
-  const serial = deviceSerial(fromBase64url(device)!)
-  return lanAddresses(serial, await browse({ serials: [serial] }))
+  return connectAnywhere(profile, env, there => connectAt(there, { env, terminal }, connecting))
 }
 
 async function connectAt(

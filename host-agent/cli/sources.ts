@@ -6,9 +6,9 @@ import { readSettings } from '../client/settings.ts'
 import { applianceSource } from '../client/sources/appliance.ts'
 import { openSource, parseSource, type SourceChoice } from '../client/sources/choose.ts'
 import { type KeySource, RISKS } from '../client/sources/source.ts'
+import { withTouch } from '../client/touch.ts'
 import { type Surroundings, UsageError } from './command.ts'
 import { type Choice, type Connecting, chooseProfile, connectHere } from './session.ts'
-import { withTouch } from './touch.ts'
 
 export const SOURCE_OPTIONS = {
   source: { type: 'string' },
@@ -119,10 +119,11 @@ async function openChosen(
     })
   const appliance = await connectHere(chosen.profile, surroundings, connecting)
   const source = applianceSource(appliance)
+  const say = (text: string) => surroundings.terminal.say(text)
   return {
     ...source,
-    decrypt: body => withTouch(appliance, surroundings, () => source.decrypt(body)),
-    rewrap: (body, under) => withTouch(appliance, surroundings, () => source.rewrap(body, under)),
+    decrypt: body => withTouch(appliance, say, () => source.decrypt(body)),
+    rewrap: (body, under) => withTouch(appliance, say, () => source.rewrap(body, under)),
   }
 }
 

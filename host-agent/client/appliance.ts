@@ -46,8 +46,8 @@ import type {
 } from '../../protocol/api/schemas.ts'
 import { Caller, type Patience } from './caller.ts'
 import { type Watching, watchEvents } from './events.ts'
+import type { PinCheck } from './handshake.ts'
 import type { Credentials } from './identity.ts'
-import type { PinCheck } from './tls.ts'
 import type { Wire } from './wire.ts'
 
 export type { Patience } from './caller.ts'

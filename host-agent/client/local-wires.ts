@@ -5,10 +5,8 @@
 import { isDeviceSerial } from '../../protocol/identity/device-serial.ts'
 import { ConnectionError } from './errors.ts'
 import { profileDirectory } from './profile.ts'
-import { serialWire } from './serial-wire.ts'
-import { readSettings } from './settings.ts'
 import { agentSocket, devicesOfAgent, tunnelWire } from './tunnel.ts'
-import { type DonglePort, listDongles } from './usb/ports.ts'
+import type { DonglePort } from './usb/ports.ts'
 import { openWire, type Wire } from './wire.ts'
 
 /** Opener of addresses for a user's programs; `usb:` alone stands for the only dongle that is plugged in. */
@@ -32,6 +30,11 @@ async function usbWire(serial: string, env: NodeJS.ProcessEnv): Promise<Wire> {
     })
   const socket = agentSocket(env)
   if (await devicesOfAgent(socket)) return tunnelWire(socket, serial ? { serial } : 'only', address)
+  // What opens a port is loaded by those who do, and most have an agent for that.
+  const [{ readSettings }, { listDongles }] = await Promise.all([
+    import('./settings.ts'),
+    import('./usb/ports.ts'),
+  ])
   const { usb } = await readSettings(profileDirectory(env))
   return wireByPort(address, async () => choose(await listDongles(usb), serial))
 }
@@ -42,7 +45,7 @@ function wireByPort(address: string, find: () => Promise<string>): Wire {
   return {
     address,
     open: async () => {
-      const path = await find()
+      const [path, { serialWire }] = await Promise.all([find(), import('./serial-wire.ts')])
       if (current?.path !== path) {
         await current?.wire.close()
         current = { path, wire: serialWire(path) }

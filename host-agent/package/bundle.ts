@@ -16,8 +16,14 @@ export interface Bundle {
   readonly npm: readonly string[]
 }
 
-/** The program is a script that names its Node, so that no shell and no second process stands between. */
-const PROGRAM = `#!/${HOME}/node\nimport './host-agent/cli/main.ts'\n`
+/**
+ * What a person or another program starts: where its source is, and the folder of what it loads. Each is a script that names its
+ * Node, so that no shell and no second process stands between.
+ */
+export const PROGRAMS: Readonly<Record<string, { source: string; folder: string }>> = {
+  claviger: { source: 'host-agent/cli/main.ts', folder: 'cli' },
+  'age-plugin-claviger': { source: 'host-agent/plugins/age/main.ts', folder: 'age' },
+}
 /** Other processes of the demo: they share what they have in common. */
 const APPLIANCE: Record<string, string> = {
   appliance: 'appliance/main.ts',
@@ -36,25 +42,42 @@ const BANNER =
 
 /** @param version what the program says it is */
 export async function bundle(version: string): Promise<Bundle> {
-  const scripts = new Map<string, Uint8Array>()
-  const inputs: string[] = []
-  const add = async (options: BuildOptions) => {
-    const { outputFiles, metafile } = await build({
-      ...common(version),
-      ...options,
-      write: false,
-      metafile: true,
-    })
-    for (const { path, contents } of outputFiles) scripts.set(relative(OUTPUT, path), contents)
-    inputs.push(...Object.keys(metafile.inputs))
+  const parts = await Promise.all(Object.keys(PROGRAMS).map(name => bundleProgram(name, version)))
+  parts.push(await bundleFiles(version, { entryPoints: APPLIANCE, chunkNames: 'appliance/[name]-[hash]' }))
+  return {
+    scripts: new Map(parts.flatMap(({ scripts }) => [...scripts])),
+    npm: [...new Set(parts.flatMap(({ npm }) => npm))].sort(),
   }
-  await add({
-    stdin: { contents: PROGRAM, resolveDir: ROOT, sourcefile: 'claviger.js' },
-    entryNames: 'claviger',
-    chunkNames: 'cli/[name]-[hash]',
+}
+
+/**
+ * One of {@link PROGRAMS}, with files of its own: what age waits for loads no more than it needs.
+ * @param version what the program says it is
+ */
+export function bundleProgram(name: string, version: string): Promise<Bundle> {
+  const { source, folder } = PROGRAMS[name]!
+  return bundleFiles(version, {
+    stdin: {
+      contents: `#!/${HOME}/node\nimport './${source}'\n`,
+      resolveDir: ROOT,
+      sourcefile: `${name}.js`,
+    },
+    entryNames: name,
+    chunkNames: `${folder}/[name]-[hash]`,
   })
-  await add({ entryPoints: APPLIANCE, chunkNames: 'appliance/[name]-[hash]' })
-  return { scripts, npm: packagesOf(inputs) }
+}
+
+async function bundleFiles(version: string, options: BuildOptions): Promise<Bundle> {
+  const { outputFiles, metafile } = await build({
+    ...common(version),
+    ...options,
+    write: false,
+    metafile: true,
+  })
+  return {
+    scripts: new Map(outputFiles.map(({ path, contents }) => [relative(OUTPUT, path), contents])),
+    npm: packagesOf(Object.keys(metafile.inputs)),
+  }
 }
 
 /** Nothing is written there: paths in what esbuild returns begin with it. */

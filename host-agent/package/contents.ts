@@ -8,7 +8,7 @@ import type { Command } from '../cli/command.ts'
 import { SHELLS } from '../cli/completion/shells.ts'
 import { placesOf } from '../cli/completion/words.ts'
 import { UDEV_RULE_NAME } from '../integration/udev.ts'
-import { type Bundle, NATIVE, ROOT } from './bundle.ts'
+import { type Bundle, NATIVE, PROGRAMS, ROOT } from './bundle.ts'
 import { debianChangelog } from './control.ts'
 import { copyright, type Licensed } from './licences.ts'
 import { manualPages } from './man.ts'
@@ -63,9 +63,13 @@ function addPrograms(tree: Tree, { architecture, bundle, page, node, native }: P
   for (const [name, path] of Object.entries(NATIVE))
     tree.file(`${HOME}/${path}`, stripElf(native[name as keyof typeof NATIVE], architecture))
   for (const [path, bytes] of bundle.scripts)
-    tree.file(`${HOME}/${path}`, bytes, path === 'claviger.mjs' ? { mode: 0o755 } : {})
+    tree.file(`${HOME}/${path}`, bytes, isProgram(path) ? { mode: 0o755 } : {})
   for (const [path, bytes] of page) tree.file(`${HOME}/page/${path}`, bytes)
-  tree.link('usr/bin/claviger', `../lib/claviger/claviger.mjs`)
+  for (const name of Object.keys(PROGRAMS)) tree.link(`usr/bin/${name}`, `../lib/claviger/${name}.mjs`)
+}
+
+function isProgram(path: string): boolean {
+  return Object.keys(PROGRAMS).some(name => path === `${name}.mjs`)
 }
 
 /** A package knows where its program is, so that no other one in somebody's path is started. */

@@ -39,8 +39,8 @@ const INSIDE_APPLIANCE: Record<string, readonly string[]> = {
 const INSIDE_HOST_AGENT: Record<string, readonly string[]> = {
   client: [],
   seal: [],
-  // one command starts the daemon
-  cli: ['client', 'seal', 'agent', 'shop'],
+  // one command starts the daemon, one prints what a plugin reads
+  cli: ['client', 'seal', 'agent', 'shop', 'plugins'],
   agent: ['client', 'seal', 'shop'],
   shop: ['client', 'seal'],
   plugins: ['client', 'seal'],

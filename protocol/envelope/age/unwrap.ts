@@ -41,18 +41,20 @@ export const FILE_KEY_LENGTH = 16
 const BODY_LENGTH = FILE_KEY_LENGTH + 16
 const TAG_LENGTH = 4
 const SHARE_LENGTHS: Readonly<Record<AgeType, number>> = { X25519: 32, p256tag: 65, mlkem768x25519: 1120 }
-const X25519_INFO = ascii('age-encryption.org/v1/X25519')
-const NO_NONCE = new Uint8Array(12)
+/** Each wrap key is used once. */
+export const AGE_NONCE = new Uint8Array(12)
 
-const HPKES: Readonly<Record<Exclude<AgeType, 'X25519'>, { hpke: NodeHpke; info: Uint8Array }>> = {
-  p256tag: {
-    hpke: nodeHpke({ kem: 'p256', aead: 'chacha20-poly1305' }),
-    info: ascii('age-encryption.org/p256tag'),
-  },
-  mlkem768x25519: {
-    hpke: nodeHpke({ kem: 'xwing', aead: 'chacha20-poly1305' }),
-    info: ascii('age-encryption.org/mlkem768x25519'),
-  },
+/** What binds a wrapped file key to its type. */
+export const AGE_INFOS: Readonly<Record<AgeType, Uint8Array>> = {
+  X25519: ascii('age-encryption.org/v1/X25519'),
+  p256tag: ascii('age-encryption.org/p256tag'),
+  mlkem768x25519: ascii('age-encryption.org/mlkem768x25519'),
+}
+
+/** Of the types that are HPKE. */
+export const AGE_HPKES: Readonly<Record<Exclude<AgeType, 'X25519'>, NodeHpke>> = {
+  p256tag: nodeHpke({ kem: 'p256', aead: 'chacha20-poly1305' }),
+  mlkem768x25519: nodeHpke({ kem: 'xwing', aead: 'chacha20-poly1305' }),
 }
 
 /**
@@ -85,11 +87,15 @@ export function isMeantFor(
   publicKey: Uint8Array,
 ): boolean {
   if (AGE_SUITES[type] !== suite) return false
-  if (tag === null || type !== 'p256tag') return true
+  return tag === null || timingSafeEqual(ageTag(share, publicKey), tag)
+}
+
+/** What says in a stanza of `p256tag` which key it is for (c2sp.org/age, "The p256tag recipient type"), 4 bytes. */
+export function ageTag(share: Uint8Array, publicKey: Uint8Array): Uint8Array {
   const recipient = hash('sha256', compressP256(publicKey), 'buffer').subarray(0, TAG_LENGTH)
   // HKDF-Extract is HMAC under the salt.
-  const extracted = createHmac('sha256', HPKES[type].info).update(concat(share, recipient)).digest()
-  return timingSafeEqual(extracted.subarray(0, TAG_LENGTH), tag)
+  const extracted = createHmac('sha256', AGE_INFOS.p256tag).update(concat(share, recipient)).digest()
+  return extracted.subarray(0, TAG_LENGTH)
 }
 
 /**
@@ -98,24 +104,30 @@ export function isMeantFor(
  */
 export function openAgeStanza(privateKey: FieldPrivateKey, { type, share, body }: AgeStanza): Uint8Array {
   if (type === 'X25519') return openX25519(privateKey, share, body)
-  const { hpke, info } = HPKES[type]
-  return hpke.open(privateKey.main, share, info, EMPTY, body)
+  return AGE_HPKES[type].open(privateKey.main, share, AGE_INFOS[type], EMPTY, body)
 }
 
 function openX25519({ main, publicKey }: FieldPrivateKey, share: Uint8Array, body: Uint8Array): Uint8Array {
   let wrapKey: Uint8Array | undefined
   try {
     if (main.kem !== 'x25519') throw new TypeError('the stanza is for a key of another kind')
-    const secret = agree(main, share)
-    try {
-      wrapKey = new Uint8Array(hkdfSync('sha256', secret, concat(share, publicKey), X25519_INFO, 32))
-    } finally {
-      secret.fill(0)
-    }
-    return aeadOpen('chacha20-poly1305', wrapKey, NO_NONCE, EMPTY, body)
+    wrapKey = ageWrapKey(agree(main, share), share, publicKey)
+    return aeadOpen('chacha20-poly1305', wrapKey, AGE_NONCE, EMPTY, body)
   } catch (cause) {
     throw new OpenError({ cause })
   } finally {
     wrapKey?.fill(0)
+  }
+}
+
+/**
+ * The key that a file key is wrapped with for `X25519` (c2sp.org/age, "The X25519 recipient type"), 32 bytes.
+ * @param secret - what the two keys agree on; it is zeroed
+ */
+export function ageWrapKey(secret: Uint8Array, share: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  try {
+    return new Uint8Array(hkdfSync('sha256', secret, concat(share, publicKey), AGE_INFOS.X25519, 32))
+  } finally {
+    secret.fill(0)
   }
 }

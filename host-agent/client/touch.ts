@@ -1,6 +1,5 @@
 /** Says what to do while a request waits for somebody beside the device (docs/light-and-button.md). */
-import type { Appliance } from '../client/appliance.ts'
-import type { Surroundings } from './command.ts'
+import type { Appliance } from './appliance.ts'
 
 /** What is answered sooner than this, ms, waits for nobody: a second connection would only cost time. */
 const ASK_AFTER = 400
@@ -8,13 +7,13 @@ const ASK_AFTER = 400
 /** Does the work, and says to press the button when the device tells that a request of this namespace waits for that. */
 export async function withTouch<T>(
   appliance: Pick<Appliance, 'watchAll'>,
-  { terminal }: Pick<Surroundings, 'terminal'>,
+  say: (text: string) => void,
   work: () => Promise<T>,
 ): Promise<T> {
   const ending = new AbortController()
   let isSaid = false
   const onTouch = (count: number) => {
-    if (count > 0 && !isSaid) terminal.say('press the button on the key')
+    if (count > 0 && !isSaid) say('press the button on the key')
     isSaid = count > 0
   }
   const watch = () => {

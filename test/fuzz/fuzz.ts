@@ -1,0 +1,124 @@
+/** A mutation fuzzer in one process: deterministic, and deaf to what is covered. What it lacks in aim it has in number. */
+import { Random } from './random.ts'
+
+/** What is fuzzed. */
+export interface Door {
+  /** Well-formed inputs. */
+  readonly seeds: readonly Buffer[]
+  /** Pieces that mean something there, to be put in anywhere. */
+  readonly words: readonly Buffer[]
+  /**
+   * Takes one input.
+   * @returns what became of it, in a word or two
+   * @throws any error for what must not be
+   */
+  take(input: Buffer, random: Random): Promise<string>
+}
+
+export interface Report {
+  count: number
+  seconds: number
+  /** The longest that one input took, ms. */
+  slowest: number
+  /** How much more the heap holds at the end than after the first thousand inputs, MiB. */
+  grown: number
+  /** How often each fate was met. */
+  fates: Record<string, number>
+  fault?: { number: number; what: string; input: Buffer }
+}
+
+/** One input may take no longer, ms of this process's own time: others on the machine count for nothing. */
+const MOST_MS = 100
+const MOST_GROWN_MIB = 64
+const WARM = 1000
+/** Inputs between two looks at the heap and the clock, and turns of the event loop. */
+const LOOK = 500
+const MIB = 1_048_576
+
+/** @param until - ms from now */
+export async function fuzz(
+  { seeds, words, take }: Door,
+  { seed, inputs, until }: { seed: number; inputs: number; until: number },
+): Promise<Report> {
+  const random = new Random(seed)
+  const start = performance.now()
+  const report: Report = { count: 0, seconds: 0, slowest: 0, grown: 0, fates: {} }
+  let heap = 0
+  for (let number = 0; number < inputs; number++) {
+    if (number % LOOK === 0) {
+      await new Promise(setImmediate)
+      if (number === WARM) heap = heapUsed()
+      if (performance.now() - start > until) break
+    }
+    const input = mutate(random, seeds, words)
+    const before = process.cpuUsage()
+    try {
+      const fate = await take(input, random)
+      report.fates[fate] = (report.fates[fate] ?? 0) + 1
+    } catch (error) {
+      report.fault = { number, what: (error as Error).stack ?? String(error), input }
+    }
+    report.count++
+    const { user, system } = process.cpuUsage(before)
+    const time = (user + system) / 1000
+    report.slowest = Math.max(report.slowest, time)
+    if (time > MOST_MS) report.fault ??= { number, what: `it took ${time} ms`, input }
+    if (report.fault) break
+  }
+  report.seconds = (performance.now() - start) / 1000
+  report.grown = heap === 0 ? 0 : (heapUsed() - heap) / MIB
+  if (report.grown > MOST_GROWN_MIB)
+    report.fault ??= { number: report.count, what: 'the heap grew', input: Buffer.alloc(0) }
+  return report
+}
+
+function heapUsed(): number {
+  globalThis.gc?.()
+  return process.memoryUsage().heapUsed
+}
+
+/** A few changes to one of the seeds; sometimes none. */
+function mutate(random: Random, seeds: readonly Buffer[], words: readonly Buffer[]): Buffer {
+  let bytes = Buffer.from(random.of(seeds))
+  for (let changes = random.below(1 + random.below(6)); changes > 0; changes--)
+    bytes = change(random, bytes, seeds, words)
+  return bytes
+}
+
+function change(
+  random: Random,
+  bytes: Buffer<ArrayBuffer>,
+  seeds: readonly Buffer[],
+  words: readonly Buffer[],
+): Buffer<ArrayBuffer> {
+  const at = random.below(bytes.length + 1)
+  const length = random.below(random.below(4) === 0 ? bytes.length + 1 : 8)
+  const [head, tail] = [bytes.subarray(0, at), bytes.subarray(at)]
+  switch (random.below(9)) {
+    case 0:
+      if (at < bytes.length) bytes[at]! ^= 1 << random.below(8)
+      return bytes
+    case 1:
+      if (at < bytes.length) bytes[at] = random.below(256)
+      return bytes
+    case 2:
+      return Buffer.concat([head, tail.subarray(length)])
+    case 3:
+      return Buffer.concat([head, tail.subarray(0, length), tail])
+    case 4:
+      return Buffer.concat([head, random.of(words), tail])
+    case 5: {
+      const other = random.of(seeds)
+      const from = random.below(other.length)
+      return Buffer.concat([head, other.subarray(from, from + length), tail])
+    }
+    case 6:
+      return Buffer.concat([head, Buffer.alloc(random.below(300), random.below(256)), tail])
+    case 7:
+      return head
+    default: {
+      const word = random.of(words)
+      return Buffer.concat([head, word, tail.subarray(word.length)])
+    }
+  }
+}
