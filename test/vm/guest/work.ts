@@ -10,6 +10,8 @@ const FIELD = 'card.number'
 const PAGE = 500
 /** How a request may fail while the cable is out or a process is away; it was not acknowledged then. */
 const EXCUSED = ['unreachable', 'link-failed']
+/** Before the next request after one that failed, ms: asking all the time would take the processor from what has to start again. */
+const PAUSE_MS = 150
 
 /** Work that goes on until it is stopped. */
 export class Work {
@@ -53,7 +55,7 @@ export class Work {
         const { code, message } = error as ClavigerError
         if (!EXCUSED.includes(code)) this.#wrong.push(`${record}: ${code}: ${message}`)
         this.#excused++
-        await sleep(20)
+        await sleep(PAUSE_MS)
       }
     }
   }
