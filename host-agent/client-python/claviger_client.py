@@ -26,8 +26,9 @@ from urllib.parse import urlsplit
 
 __all__ = ["CertificateRefused", "Claviger", "ClavigerError", "ConnectionFailed", "DeviceMismatch", "Opened", "Problem", "profile_path"]
 
-# Most items of one request; longer lists are asked for in several.
+# Most items of one request, and most bytes of their JSON: a body may have 1 MiB. Longer lists are asked for in several.
 MAX_ITEMS = 1000
+MAX_ITEM_BYTES = 1_040_000
 
 # What may be sent a second time when a kept connection turns out to be closed: it changes nothing, or nothing more the second time.
 _REPEATABLE = ("/v1/decrypt", "/v1/rewrap", "/v1/lockdown", "/v1/audit/mine")
@@ -151,10 +152,9 @@ class Claviger:
 
         Raises ``Problem`` for a request that was refused as a whole; what is refused of an item is in its ``Opened``.
         """
-        asked = [_item(item) for item in items]
         opened: List[Opened] = []
-        for start in range(0, len(asked), MAX_ITEMS):
-            body = {"purpose": purpose, "items": asked[start : start + MAX_ITEMS], **({"reason": reason} if reason else {})}
+        for part in _requests_of([_item(item) for item in items]):
+            body = {"purpose": purpose, "items": part, **({"reason": reason} if reason else {})}
             opened += map(_opened, self.call("POST", "/v1/decrypt", body)["results"])
         return opened
 
@@ -292,6 +292,20 @@ def _item(item: Union[Dict[str, Any], Tuple[str, str, str]]) -> Dict[str, Any]:
         return item
     ciphertext, field, record = item
     return {"ciphertext": ciphertext, "context": {"field": field, "record": record}}
+
+
+def _requests_of(items: List[Dict[str, Any]]) -> Iterator[List[Dict[str, Any]]]:
+    part: List[Dict[str, Any]] = []
+    size = 0
+    for item in items:
+        length = len(json.dumps(item)) + 2
+        if part and (len(part) == MAX_ITEMS or size + length > MAX_ITEM_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += length
+    if part:
+        yield part
 
 
 def _opened(result: Dict[str, Any]) -> Opened:

@@ -29,6 +29,8 @@ export const seal = (publicKey: string, record: string) =>
 export interface LocalKeeper {
   unlocked: Unlocked
   agent: SealedAgent
+  /** Of the key, suite x. */
+  publicKey: string
   /** Items that open, one for each record. */
   items(records: readonly string[]): Item[]
   /** One request, from the admission to the values; rejects when one did not open. */
@@ -87,6 +89,7 @@ export async function withKeeper<T>(
     return await use({
       unlocked: vault.unlocked!,
       agent,
+      publicKey: versions[0]!.publicKey,
       items: records =>
         records.map(record => [seal(versions[0]!.publicKey, record), FIELD, record, 'full', 0] as Item),
       decrypt: async items => {
