@@ -11,6 +11,8 @@ export const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   enrol: () => import('./commands/enrol.ts'),
   agent: () => import('./commands/agent.ts'),
   page: () => import('./commands/page.ts'),
+  pkcs11: () => import('./commands/pkcs11.ts'),
+  'pkcs11 label': async () => ({ command: (await import('./commands/pkcs11.ts')).labelCommand }),
   unlock: () => import('./commands/unlock.ts'),
   lock: () => import('./commands/lock.ts'),
   lockdown: () => import('./commands/lockdown.ts'),

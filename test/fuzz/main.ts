@@ -8,6 +8,7 @@ import { type Door, fuzz } from './fuzz.ts'
 /** Each door by its name; what it does with one input, and what must hold for that. */
 const DOORS: Readonly<Record<string, () => Promise<{ door: Door }>>> = {
   age: () => import('./age.ts'),
+  pkcs11: () => import('./pkcs11.ts'),
 }
 
 const { values } = parseArgs({

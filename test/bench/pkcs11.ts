@@ -1,0 +1,215 @@
+/** RSA over PKCS#11: our token, with all that is behind it, against SoftHSM2 behind p11-kit's own server; one client for both. */
+import { spawn, spawnSync } from 'node:child_process'
+import { constants, generateKeyPairSync, type KeyObject, publicEncrypt } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { handIn } from '../../host-agent/client/hand-in.ts'
+import { writeProfile } from '../../host-agent/client/profile.ts'
+import { CKA, CKM, CKO } from '../../host-agent/plugins/pkcs11/constants.ts'
+import type { CallName } from '../../host-agent/plugins/pkcs11/wire/calls.ts'
+import { frame } from '../../host-agent/plugins/pkcs11/wire/frames.ts'
+import type { Reader } from '../../host-agent/plugins/pkcs11/wire/reader.ts'
+import {
+  ay,
+  HANDSHAKE,
+  oaep,
+  type Part,
+  readAnswer,
+  readBytes,
+  readNumbers,
+  request,
+  room,
+  template,
+  u,
+  y,
+} from '../plugins/pkcs11/requests.ts'
+import { flashCard, PIN, startProcesses, temporaryDirectory, WIDE } from '../support/appliance.ts'
+import { bareNode } from '../support/environment.ts'
+import type { Figure } from './figure.ts'
+import { inTurns, MEMORY } from './measure.ts'
+
+const CLI = fileURLToPath(new URL('../../host-agent/cli/claviger.mjs', import.meta.url))
+const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so'
+const VALUE = '4242424242424242'
+const HEADER = 12
+/** SoftHSM2 knows no other hash for OAEP. */
+const MECHANISM = oaep({ hash: CKM.SHA_1, mgf: 1 })
+
+/** A client that is logged in, and decrypts with the only private key. */
+class Client {
+  readonly #socket: Socket
+  #waiting = Buffer.alloc(0)
+  #wake: () => void = () => {}
+  #code = 0
+  #session = 0
+  #key = 0
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => {
+      this.#waiting = Buffer.concat([this.#waiting, chunk])
+      this.#wake()
+    })
+  }
+
+  static async connect(path: string): Promise<Client> {
+    const socket = connect(path)
+    await once(socket, 'connect')
+    const client = new Client(socket)
+    socket.write(Uint8Array.of(1))
+    await client.#take(1)
+    await client.#call('initialize', ay(HANDSHAKE), y(0), ay('\0'))
+    const [slot] = readNumbers(await client.#call('getSlotList', y(1), room(8))) as number[]
+    client.#session = (await client.#call('openSession', u(slot!), u(6))).ulong()
+    const session = u(client.#session)
+    await client.#call('login', session, u(1), ay(PIN))
+    await client.#call('findObjectsInit', session, template([CKA.CLASS, CKO.PRIVATE_KEY]))
+    client.#key = (readNumbers(await client.#call('findObjects', session, room(1))) as number[])[0]!
+    await client.#call('findObjectsFinal', session)
+    return client
+  }
+
+  async decrypt(block: Uint8Array): Promise<void> {
+    await this.#call('decryptInit', u(this.#session), MECHANISM, u(this.#key))
+    const value = readBytes(await this.#call('decrypt', u(this.#session), ay(block), room(256)))
+    if (Buffer.from(value as Uint8Array).toString() !== VALUE) throw new Error('this is another value')
+  }
+
+  end(): void {
+    this.#socket.destroy()
+  }
+
+  async #call(name: CallName, ...parts: Part[]): Promise<Reader> {
+    this.#socket.write(frame(++this.#code, request(name, ...parts)))
+    const header = await this.#take(HEADER)
+    await this.#take(header.readUInt32BE(4))
+    const answer = readAnswer(Uint8Array.from(await this.#take(header.readUInt32BE(8))))
+    if (!('results' in answer)) throw new Error(`${name} was refused with ${answer.rv}`)
+    return answer.results
+  }
+
+  async #take(length: number): Promise<Buffer> {
+    while (this.#waiting.length < length) {
+      await new Promise<void>((resolve, reject) => {
+        this.#wake = resolve
+        this.#socket.once('close', () => reject(new Error('the server went away')))
+      })
+      this.#socket.removeAllListeners('close')
+    }
+    const taken = this.#waiting.subarray(0, length)
+    this.#waiting = this.#waiting.subarray(length)
+    return taken
+  }
+}
+
+/** Starts a program that listens at `path`. @returns what ends it */
+async function serving(path: string, command: string, args: string[], env: NodeJS.ProcessEnv) {
+  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' })
+  for (let tries = 0; tries < 200; tries++) {
+    const socket = connect(path)
+    const isThere = await new Promise(resolve => {
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    })
+    socket.destroy()
+    if (isThere) return () => child.kill('SIGTERM')
+    await sleep(50)
+  }
+  child.kill('SIGTERM')
+  throw new Error(`${command} does not listen`)
+}
+
+function must(command: string, args: string[], env: NodeJS.ProcessEnv): void {
+  const { status, stderr } = spawnSync(command, args, { env: { ...process.env, ...env }, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${command}: ${stderr}`)
+}
+
+/** SoftHSM2 with one key. */
+async function softhsm(directory: string, key: KeyObject) {
+  const [path, tokens] = ['hsm.sock', 'tokens'].map(name => join(directory, name)) as [string, string]
+  await mkdir(tokens)
+  const env = { SOFTHSM2_CONF: join(directory, 'softhsm2.conf') }
+  await writeFile(
+    env.SOFTHSM2_CONF,
+    `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`,
+  )
+  const pem = join(directory, 'key.pem')
+  await writeFile(pem, key.export({ type: 'pkcs8', format: 'pem' }))
+  must('softhsm2-util', ['--init-token', '--free', '--label', 'bench', '--pin', PIN, '--so-pin', PIN], env)
+  must(
+    'softhsm2-util',
+    ['--import', pem, '--token', 'bench', '--label', 'key', '--id', '01', '--pin', PIN],
+    env,
+  )
+  const args = ['server', '--foreground', '--provider', SOFTHSM, '--name', path, 'pkcs11:token=bench']
+  return { path, stop: await serving(path, 'p11-kit', args, env) }
+}
+
+/** Three processes on LAN, and the server of the tokens in one of its own. */
+async function ours(directory: string, key: KeyObject) {
+  const card = await flashCard(directory, '')
+  const processes = await startProcesses(directory)
+  const { appliance } = processes
+  await appliance.provision(card)
+  const admin = await appliance.connect(appliance.admin)
+  const what = { name: 'old', padding: 'oaep' as const, separator: '\t', fields: ['card.number'] }
+  await handIn(admin, appliance.admin, what, key.export({ type: 'pkcs8', format: 'der' }))
+  const profile = await appliance.enrol('desk', 'operator', [], PIN)
+  await admin.addGrant({ ...WIDE, agent: 'desk', key: 'old', purposes: ['charge'] })
+  const home = join(directory, 'home')
+  await writeProfile(home, profile)
+  const path = join(home, 'run', 'pkcs11.sock')
+  const [command, args] = bareNode(CLI, 'pkcs11', '--socket', path)
+  const stop = await serving(path, command, args, { CLAVIGER_HOME: home })
+  return {
+    path,
+    stop: async () => {
+      stop()
+      await appliance.close()
+      await processes.stop()
+    },
+  }
+}
+
+/** @param applications - that decrypt at once, each in a connection of its own */
+async function rsa(name: string, applications: number, bar: number | null): Promise<Figure> {
+  const directory = await temporaryDirectory(MEMORY)
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const block = publicEncrypt(
+    { key: publicKey, padding: constants.RSA_PKCS1_OAEP_PADDING },
+    Buffer.from(VALUE),
+  )
+  const theirs = await softhsm(directory.path, privateKey)
+  const own = await ours(directory.path, privateKey)
+  const clients: Client[] = []
+  const decrypting = async (path: string) => {
+    const some: Client[] = []
+    for (let i = 0; i < applications; i++) some.push(await Client.connect(path))
+    clients.push(...some)
+    return () => Promise.all(some.map(client => client.decrypt(block)))
+  }
+  try {
+    const { floor, subject } = await inTurns(
+      400,
+      400,
+      await decrypting(theirs.path),
+      await decrypting(own.path),
+    )
+    // rates: as many of ours in the time of one of theirs
+    const perSecond = (applications * 1000) / floor
+    return { name, value: floor / subject, unit: 'x', floor: perSecond, bar, better: 'higher' }
+  } finally {
+    for (const client of clients) client.end()
+    theirs.stop()
+    await own.stop()
+    await directory.remove()
+  }
+}
+
+export const figures = [
+  { name: 'pkcs11-rsa', run: () => rsa('pkcs11-rsa', 4, 0.5) },
+  { name: 'pkcs11-rsa-single', run: () => rsa('pkcs11-rsa-single', 1, null) },
+]
