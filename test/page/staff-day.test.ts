@@ -192,5 +192,29 @@ t.test('When a shop seals, then its staff has a whole day of work', withoutDay()
     t.equal(await reveal(card), CARD)
   })
 
+  await t.test(
+    'When the shop is a site of the internet, then the browser wants it allowed first',
+    async t => {
+      const { port } = new URL(day.shop)
+      const strict = await launchDay({ args: [`--ip-address-space-overrides=127.0.0.1:${port}=public`] })
+      t.teardown(() => strict.close())
+      const context = await strict.newContext({ locale: 'en-GB' })
+      const page = await openOrders(context, day)
+      t.equal(
+        await page.evaluate(
+          "navigator.permissions.query({ name: 'loopback-network' }).then(({ state }) => state)",
+        ),
+        'denied',
+        'without a screen nobody can be asked',
+      )
+      const placed = page.frames().filter(frame => frame.url().startsWith(day.agent))
+      for (const frame of placed) t.equal(await frame.getByRole('button').count(), 0, 'there is no field')
+      await context.grantPermissions(['local-network-access'], { origin: day.shop })
+      await page.reload()
+      const field = await fieldOf(page, `card.number orders/${ORDER}`)
+      await field.getByRole('button', { name: 'Let this shop in' }).waitFor()
+    },
+  )
+
   t.same(leaks.flat(), [], 'and nothing was ever asked of another machine')
 })
