@@ -152,26 +152,30 @@ export class House {
   }
 
   async close(): Promise<void> {
-    await this.#drop()
+    await this.#drop(this.#appliance)
   }
 
   /** @throws Refusal */
   async #call<T>(use: (appliance: Appliance) => Promise<T>): Promise<T> {
+    this.#appliance ??= this.#options.connect()
+    const connecting = this.#appliance
+    let appliance: Appliance | null = null
     try {
-      this.#appliance ??= this.#options.connect()
-      return await use(await this.#appliance)
+      appliance = await connecting
+      return await use(appliance)
     } catch (error) {
-      if (error instanceof ConnectionError) await this.#drop()
-      const refusal = refusalOf(error)
+      // what did not connect, or is connected no more, is not asked again
+      if (appliance === null || error instanceof ConnectionError) await this.#drop(connecting)
       // the state may be another than was seen
       this.#looked = Number.NEGATIVE_INFINITY
-      throw refusal
+      throw refusalOf(error)
     }
   }
 
-  async #drop(): Promise<void> {
-    const appliance = await this.#appliance?.catch(() => null)
-    this.#appliance = null
+  async #drop(connecting: Promise<Appliance> | null): Promise<void> {
+    // another call may have dropped it, and a third connected anew
+    if (this.#appliance === connecting) this.#appliance = null
+    const appliance = await connecting?.catch(() => null)
     await appliance?.close()
   }
 

@@ -7,6 +7,7 @@ import type { AttributeValue } from './wire/attributes.ts'
 
 /** Of one application. */
 const MOST_SESSIONS = 64
+/** Of one application with one token. */
 const MOST_SECRETS = 64
 
 /** A secret that was derived: it lives as long as its session. */
@@ -130,11 +131,12 @@ export class Sessions {
     return (await this.objects(session)).find(object => object.handle === handle) ?? refuse(rv)
   }
 
-  /** @param value - the session's from here on. @throws Refusal `SESSION_COUNT` for too many */
+  /** @param value - the session's from here on. @throws Refusal `DEVICE_MEMORY` for too many */
   keep(session: Session, attributes: ReadonlyMap<number, AttributeValue>, value: Uint8Array): number {
-    if (session.secrets.size >= MOST_SECRETS) {
+    const count = this.#of(session.slot).reduce((sum, { secrets }) => sum + secrets.size, 0)
+    if (count >= MOST_SECRETS) {
       value.fill(0)
-      refuse(CKR.SESSION_COUNT)
+      refuse(CKR.DEVICE_MEMORY)
     }
     const handle = this.#house.handles.next()
     session.secrets.set(handle, { handle, isPrivate: true, attributes, key: null, value })
