@@ -19,6 +19,8 @@ export interface Offer {
   open(destination: Destination): Promise<Duplex>
   /** Address of the page, with a fresh one-time code. @throws ConnectionError where there is none */
   page?(): Promise<string>
+  /** Runs a state machine of the plugin for age on what follows. @throws ConnectionError where there is no such one */
+  age?(machine: string): Promise<(socket: Duplex) => Promise<unknown>>
 }
 
 /**
@@ -102,6 +104,11 @@ async function serve(socket: Socket, offer: Offer): Promise<void> {
       join(socket, session)
     } else if (request.do === 'page' && offer.page) {
       answer({ ok: true, url: await offer.page() })
+      socket.end()
+    } else if (request.do === 'age' && typeof request.machine === 'string' && offer.age) {
+      const run = await offer.age(request.machine)
+      answer({ ok: true })
+      await run(socket)
       socket.end()
     } else throw new ConnectionError('bad-response', 'the agent knows no such request')
   } catch (error) {

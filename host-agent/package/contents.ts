@@ -43,6 +43,9 @@ export async function packageTree(parts: Parts): Promise<Tree> {
   const tree = new Tree()
   const ours = (path: string) => readFile(join(ROOT, path))
   addPrograms(tree, parts)
+  tree.file(`${HOME}/age-plugin-claviger.pl`, await ours('host-agent/plugins/age/age-plugin-claviger.pl'), {
+    mode: 0o755,
+  })
   for (const name of SEAL) tree.file(`${HOME}/seal/${name}`, await ours(`host-agent/seal/${name}`))
 
   const integration = (name: string) => ours(`host-agent/integration/${name}`)
@@ -65,7 +68,9 @@ function addPrograms(tree: Tree, { architecture, bundle, page, node, native }: P
   for (const [path, bytes] of bundle.scripts)
     tree.file(`${HOME}/${path}`, bytes, isProgram(path) ? { mode: 0o755 } : {})
   for (const [path, bytes] of page) tree.file(`${HOME}/page/${path}`, bytes)
-  for (const name of Object.keys(PROGRAMS)) tree.link(`usr/bin/${name}`, `../lib/claviger/${name}.mjs`)
+  tree.link('usr/bin/claviger', '../lib/claviger/claviger.mjs')
+  // It starts the program of the same name where no agent runs.
+  tree.link('usr/bin/age-plugin-claviger', '../lib/claviger/age-plugin-claviger.pl')
 }
 
 function isProgram(path: string): boolean {

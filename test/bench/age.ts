@@ -4,10 +4,11 @@
  */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { bundleProgram } from '../../host-agent/package/bundle.ts'
 import { OPERATOR, openHouse } from '../plugins/age/house.ts'
+import { startAgent } from '../support/agent.ts'
 import { temporaryDirectory } from '../support/appliance.ts'
 import type { Figure } from './figure.ts'
 import { MEMORY, median, milliseconds } from './measure.ts'
@@ -20,14 +21,19 @@ const PLUGIN = 'age-plugin-claviger'
 const ALLOWED = { factor: 1.5, more: 150 }
 
 /** Ms of `age -d` with a key in a file, and through the plugin, in turns. */
-async function measure(key: string): Promise<{ stock: number; plugin: number }> {
+async function measure(key: string, withAgent: boolean): Promise<{ stock: number; plugin: number }> {
   const directory = await temporaryDirectory(MEMORY)
   const at = (name: string) => join(directory.path, name)
   for (const [path, bytes] of (await bundleProgram(PLUGIN, '0.0.0')).scripts) {
     await mkdir(dirname(at(path)), { recursive: true })
     await writeFile(at(path), bytes)
   }
-  const house = await openHouse([process.execPath, at(`${PLUGIN}.mjs`)])
+  const launcher = new URL(`../../host-agent/plugins/age/${PLUGIN}.pl`, import.meta.url)
+  await copyFile(launcher, at(`${PLUGIN}.pl`))
+  const house = await openHouse(
+    withAgent ? ['perl', at(`${PLUGIN}.pl`)] : [process.execPath, at(`${PLUGIN}.mjs`)],
+  )
+  const agent = withAgent ? await startAgent(house.home, [], ['--no-page', '--never-ask']) : null
   try {
     const { stdout } = await house.claviger(['age', 'identity', key, '--as', OPERATOR])
     await writeFile(at('plugin.txt'), stdout)
@@ -51,15 +57,23 @@ async function measure(key: string): Promise<{ stock: number; plugin: number }> 
       throw new Error('it is another file')
     return { stock: median(times.stock), plugin: median(times.plugin) }
   } finally {
+    await agent?.stop()
     await house.remove()
     await directory.remove()
   }
 }
 
-async function run(): Promise<Figure> {
-  const { stock, plugin } = await measure('files-x')
-  const floor = ALLOWED.factor * stock + ALLOWED.more
-  return { name: 'age-plugin', value: plugin / floor, unit: '×', floor, bar: 1, better: 'lower' }
-}
+const figure = (name: string, withAgent: boolean, bar: number | null) => ({
+  name,
+  run: async (): Promise<Figure> => {
+    const { stock, plugin } = await measure('files-x', withAgent)
+    const floor = ALLOWED.factor * stock + ALLOWED.more
+    return { name, value: plugin / floor, unit: '×', floor, bar, better: 'lower' }
+  },
+})
 
-export const figures: { name: string; run: () => Promise<Figure> }[] = [{ name: 'age-plugin', run }]
+/** Through the agent, as on a machine where it runs; and with a Node for every file. */
+export const figures: { name: string; run: () => Promise<Figure> }[] = [
+  figure('age-plugin', true, 1),
+  figure('age-plugin-alone', false, null),
+]

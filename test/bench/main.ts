@@ -47,6 +47,7 @@ const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () =
   'shop-rewrap': () => import('./shop.ts'),
   'shop-rewrap-workers': () => import('./shop-workers.ts'),
   'age-plugin': () => import('./age.ts'),
+  'age-plugin-alone': () => import('./age.ts'),
   'page-reveal': () => import('./page.ts'),
   'page-reveal-lan': () => import('./page.ts'),
   'page-labels': () => import('./page.ts'),

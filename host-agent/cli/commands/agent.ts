@@ -54,6 +54,12 @@ Runs until it is ended. With the systemd unit that comes with claviger it starts
         if (served instanceof ConnectionError) throw served
         return served.invite()
       },
+      age: async machine => {
+        const { isMachine, runMachine } = await import('../../plugins/age/machines.ts')
+        if (!isMachine(machine))
+          throw new ConnectionError('bad-response', `there is no state machine ${machine} here`)
+        return program => runMachine(machine, program, bytes => program.write(bytes))
+      },
     })
     terminal.print(`programs of this user reach the dongles through ${socket}`)
     agent = new HostAgent({

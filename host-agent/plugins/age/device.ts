@@ -34,12 +34,16 @@ const CLOSED: readonly string[] = ['open-failed', 'not-mine']
 const LOST: readonly string[] = ['unreachable', 'link-failed']
 
 /** One connection for each enrolment, made when it is needed. */
-export function deviceOpener(env: NodeJS.ProcessEnv, person: Person): Opener {
+export function deviceOpener(env: NodeJS.ProcessEnv, person: Person): Opener & { close(): void } {
   const known = new Map<string, Promise<{ profile: Profile; ask: Asking }>>()
+  const ended: (() => void)[] = []
   return {
+    close: () => {
+      for (const end of ended) end()
+    },
     async open(identity, stanza) {
       const { enrolment } = identity
-      const way = known.get(enrolment) ?? askingAs(enrolment, env, person)
+      const way = known.get(enrolment) ?? askingAs(enrolment, env, person, ended)
       known.set(enrolment, way)
       const { profile, ask } = await way
       if (deviceSerial(fromBase64url(profile.device)!) !== identity.serial)
@@ -55,16 +59,24 @@ async function askingAs(
   enrolment: string,
   env: NodeJS.ProcessEnv,
   person: Person,
+  ended: (() => void)[],
 ): Promise<{ profile: Profile; ask: Asking }> {
   const directory = profileDirectory(env)
   const profile = await readProfile(directory, enrolment)
   const witness = fileWitness(directory, enrolment)
-  const longWay = async () => (await import('./long-way.ts')).connectLong(profile, env, person, witness)
+  const longWay = async () => {
+    const { connectLong } = await import('./long-way.ts')
+    const connected = await connectLong(profile, env, person, witness)
+    ended.push(connected.close)
+    return connected
+  }
   let long: ReturnType<typeof longWay> | undefined
   const short = async () => {
     const [address] = profile.addresses
     if (address === undefined) return null
-    return connectThin(profile, await localWires(env)(address), witness)
+    const appliance = await connectThin(profile, await localWires(env)(address), witness)
+    ended.push(appliance.close)
+    return appliance
   }
   let first: ReturnType<typeof short> | undefined
   const ask = async (body: DecryptBody) => {

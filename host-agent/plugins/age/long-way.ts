@@ -15,7 +15,7 @@ export async function connectLong(
   env: NodeJS.ProcessEnv,
   person: Person,
   witness: Witness,
-): Promise<{ decrypt: Asking; watchAll: Parameters<typeof withTouch>[0]['watchAll'] }> {
+): Promise<{ decrypt: Asking; watchAll: Parameters<typeof withTouch>[0]['watchAll']; close: () => void }> {
   const options = { open: localWires(env), witness }
   const appliance = await connectAnywhere(profile, env, there => connectProfile(there, options))
   const say = (text: string) => void person.say(text).catch(() => {})
@@ -31,6 +31,7 @@ export async function connectLong(
       }
     },
     watchAll: (...told) => appliance.watchAll(...told),
+    close: () => void appliance.close().catch(() => {}),
   }
 }
 

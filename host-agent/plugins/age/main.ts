@@ -1,46 +1,11 @@
 /** `age-plugin-claviger`: what age starts for an identity of ours. docs/age.md. */
-import { Conversation } from './conversation.ts'
-import { FramingError } from './framing.ts'
+import { isMachine, runMachine } from './machines.ts'
 
 const USAGE = `age-plugin-claviger is started by age, for identities that begin with AGE-PLUGIN-CLAVIGER-1
 
   claviger age identity KEY > FILE   makes one
   age -d -i FILE SECRET.age          opens what was encrypted to it
 `
-
-/** Each state machine is loaded when it is asked for: age starts a process for every file. */
-const MACHINES: Readonly<Record<string, (conversation: Conversation) => Promise<void>>> = {
-  'identity-v1': async conversation => {
-    const { unwrapFileKeys } = await import('./identity-v1.ts')
-    const { open } = await opener(conversation)
-    await unwrapFileKeys(conversation, { open })
-  },
-  'recipient-v1': async conversation => {
-    const { wrapFileKeys } = await import('./recipient-v1.ts')
-    await wrapFileKeys(conversation)
-  },
-}
-
-async function opener(conversation: Conversation) {
-  const { deviceOpener } = await import('./device.ts')
-  return deviceOpener(process.env, conversation)
-}
-
-async function run(machine: (conversation: Conversation) => Promise<void>): Promise<number> {
-  const conversation = new Conversation(process.stdin, bytes => process.stdout.write(bytes))
-  try {
-    await machine(conversation)
-    return 0
-  } catch (error) {
-    if (error instanceof FramingError) {
-      process.stderr.write(`age-plugin-claviger: ${error.message}\n`)
-      return 1
-    }
-    await conversation.fail(['internal'], `this should not have happened: ${(error as Error).name}`)
-    await conversation.done()
-    return 1
-  }
-}
 
 async function main(args: readonly string[]): Promise<number> {
   const [first = ''] = args
@@ -54,10 +19,14 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(USAGE)
     return first === '--help' ? 0 : 2
   }
-  const machine = Object.hasOwn(MACHINES, name) ? MACHINES[name] : undefined
-  if (machine) return run(machine)
-  process.stderr.write(`age-plugin-claviger: there is no state machine ${name} here\n`)
-  return 2
+  if (!isMachine(name)) {
+    process.stderr.write(`age-plugin-claviger: there is no state machine ${name} here\n`)
+    return 2
+  }
+  const fault = await runMachine(name, process.stdin, bytes => process.stdout.write(bytes))
+  if (fault === null) return 0
+  process.stderr.write(`age-plugin-claviger: ${fault}\n`)
+  return 1
 }
 
 // age that went away reads no answer.

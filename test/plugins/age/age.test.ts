@@ -3,12 +3,14 @@
  * `node bootstrap.mjs test/plugins/age/fetch.ts` got them. What is encrypted to an ordinary recipient opens, and passes the guard.
  */
 import { randomBytes } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { copyFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import * as stock from 'age-encryption'
 import t from 'tap'
 import { formatIdentity, parseIdentity } from '../../../host-agent/plugins/age/identity-string.ts'
 import { AGE_FIELD } from '../../../protocol/api/routes.ts'
+import { startAgent } from '../../support/agent.ts'
 import { PASSPHRASE, PIN, WIDE } from '../../support/appliance.ts'
 import { missing } from '../../support/programs.ts'
 import { KEYS, type KeyName, OPERATOR, openHouse, PURPOSE } from './house.ts'
@@ -208,5 +210,39 @@ t.test(
     for (let i = 0; i < 2; i++) t.match(await decrypt('files-q', file), { status: 0, stderr: '' })
     await admin.lock()
     await admin.unlock({ passphrase: PASSPHRASE })
+  },
+)
+
+t.test(
+  'When the agent runs, then what age starts hands over to it, and else to Node',
+  { skip: noAge },
+  async t => {
+    const folder = new URL('../../../host-agent/plugins/age/', import.meta.url)
+    const alone = join(house.home, 'age-plugin-claviger.pl')
+    await copyFile(new URL('age-plugin-claviger.pl', folder), alone)
+    const linked = join(house.home, 'linked')
+    await symlink(fileURLToPath(new URL('age-plugin-claviger.pl', folder)), linked)
+    const file = await encrypted(recipients.get('files-x')!)
+
+    await house.usePlugin('perl', alone)
+    t.match(await decrypt('files-x', file), { status: 1 }, 'no agent, and nothing beside it')
+    await house.usePlugin('perl', linked)
+    t.match(
+      await decrypt('files-x', file),
+      { status: 0, stderr: '' },
+      'the program beside where the link leads',
+    )
+
+    const agent = await startAgent(house.home, [], ['--no-page', '--never-ask'])
+    t.teardown(() => agent.stop())
+    await house.usePlugin('perl', alone)
+    for (const key of ['files-x', 'files-q']) {
+      const own = await house.run(OWN, ['-e', '-i', pathOf(key)], BOOKS)
+      t.ok((await decrypt(key, own.stdout)).stdout.equals(BOOKS), `${key}: the agent wraps and unwraps`)
+    }
+    t.match(await decrypt('other', file), { status: 1, stderr: /no grant allows this/ })
+    t.match(await house.run({ command: 'perl', before: [alone] }, ['--age-plugin=identity-v2']), {
+      status: 1,
+    })
   },
 )

@@ -46,6 +46,8 @@ export interface House {
     args: string[],
     input?: Uint8Array,
   ) => Promise<Outcome>
+  /** Puts another plugin where age finds it. */
+  readonly usePlugin: (...words: string[]) => Promise<void>
   readonly remove: () => Promise<void>
 }
 
@@ -67,8 +69,11 @@ export async function openHouse(plugin: readonly string[] = flat(bareNode(MAIN))
     await admin.addGrant({ ...WIDE, ...grant, agent: OPERATOR, key })
   }
   const program = join(at('bin'), 'age-plugin-claviger')
-  await writeFile(program, `#!/bin/sh\nexec ${plugin.map(word => `'${word}'`).join(' ')} "$@"\n`)
-  await chmod(program, 0o755)
+  const usePlugin = async (...words: string[]) => {
+    await writeFile(program, `#!/bin/sh\nexec ${words.map(word => `'${word}'`).join(' ')} "$@"\n`)
+    await chmod(program, 0o755)
+  }
+  await usePlugin(...plugin)
   const env = {
     ...process.env,
     CLAVIGER_HOME: at('home'),
@@ -88,6 +93,7 @@ export async function openHouse(plugin: readonly string[] = flat(bareNode(MAIN))
       const [stdout, stderr, status] = await Promise.all([buffer(child.stdout), text(child.stderr), ended])
       return { status, stdout, stderr }
     },
+    usePlugin,
     remove: async () => {
       await appliance.close()
       await processes.stop()
