@@ -1,6 +1,6 @@
 /**
  * Stock programs over the stock `p11-kit-client.so`: those of this machine (Debian 12), and those of Debian 13 where `CLAVIGER_TRIXIE`
- * names a directory that `trixie.sh` made.
+ * names a directory that `trixie.sh` made, or those of another release that is in there.
  */
 import { constants, createPublicKey, diffieHellman, generateKeyPairSync, publicEncrypt } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -67,8 +67,9 @@ async function programsOf({ root }: System, t: Test): Promise<void> {
   const charge = ['--token-label', 'charge']
   const login = [...charge, '--login', '--pin', PIN]
   const idOf = (said: Said, label: string) =>
-    new RegExp(`Private Key Object[^\\n]*\\n  label: +${label}\\n  ID: +(\\w+)`).exec(said.stdout)?.[1] ??
-    'none'
+    new RegExp(`Private Key Object.*\\n(?:  .*\\n)*?  label: +${label}\\n  ID: +([\\w:]+)`).exec(
+      said.stdout,
+    )?.[1] ?? 'none'
 
   const listed = await tool('-O', ...login)
   t.equal(listed.status, 0, listed.stderr)
@@ -80,7 +81,7 @@ async function programsOf({ root }: System, t: Test): Promise<void> {
       ['charge', 'contact', 'ship'],
     )
     const labels = (text: string, kind: string) =>
-      [...text.matchAll(new RegExp(`${kind} Key Object.*\\n(?: +EC_.*\\n)*  label: +(.*)`, 'g'))].map(
+      [...text.matchAll(new RegExp(`${kind} Key Object.*\\n(?:  .*\\n)*?  label: +(.*)`, 'g'))].map(
         ([, l]) => l,
       )
     t.same(labels(listed.stdout, 'Private'), [
