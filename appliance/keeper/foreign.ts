@@ -6,12 +6,14 @@ import { ClavigerError } from '../../protocol/api/errors.ts'
 import { AGE_FIELD, type ForeignForm, type KeyUse } from '../../protocol/api/routes.ts'
 import { parseStanza } from '../../protocol/envelope/age/stanza.ts'
 import { AGE_SUITES, isMeantFor, openAgeStanza, readAgeStanza } from '../../protocol/envelope/age/unwrap.ts'
+import type { Context } from '../../protocol/envelope/context.ts'
 import { deriveRaw, readPeerKey } from '../../protocol/envelope/derive.ts'
 import { ContextError, OpenError } from '../../protocol/envelope/errors.ts'
-import { openJwe } from '../../protocol/envelope/jwe-open.ts'
-import { looksLikeJwe, parseJwe } from '../../protocol/envelope/jwe-read.ts'
+import { openJwe, openJweInPool } from '../../protocol/envelope/jwe-open.ts'
+import { type Jwe, looksLikeJwe, parseJwe } from '../../protocol/envelope/jwe-read.ts'
 import { parseKeyId } from '../../protocol/envelope/key-id.ts'
 import type { FieldPrivateKey } from '../../protocol/envelope/keys.ts'
+import type { LegacyPrivateKey } from '../../protocol/envelope/legacy.ts'
 import { keptFields, splitPayload } from '../../protocol/envelope/legacy-payload.ts'
 import { openSealedBox, readSealedBox } from '../../protocol/envelope/sealed-box.ts'
 import { parseToken } from '../../protocol/envelope/token.ts'
@@ -19,11 +21,22 @@ import type { Asked, Wanted } from './asked.ts'
 import { countedRecord, LEGACY_VERSION } from './policy/replay.ts'
 import { currentOf, type Key, type KeyVersion, mayOpen, type Unlocked } from './unlocked.ts'
 
-/** Opens one item, on this thread; the parts are the caller's to zero. Throws OpenError. */
-export type Opener = () => Uint8Array[]
+/** Opens one item; the parts are the caller's to zero. */
+export interface Opener {
+  /** On this thread. Throws OpenError. */
+  (): Uint8Array[]
+  /** In the thread pool, where it can, for one of a batch. Rejects with OpenError. */
+  inPool?: (() => Promise<Uint8Array[]>) | undefined
+}
+
+/** How many are in the thread pool at once; others may have something to open as well. */
+const ROUND = 128
 
 /** ms of private-key operations after which the event loop gets its turn. */
 const ROUND_MS = 10
+
+/** Which copy of a key the pool works with next: those who share one take turns. */
+let nextLane = 0
 
 /**
  * Reads an item of one of these forms.
@@ -42,10 +55,24 @@ export function readForeign(namespace: string, unlocked: Unlocked, item: Wanted)
 }
 
 /**
- * Opens what is ready, with pauses for others.
+ * Opens what is ready, with pauses for others. Of a batch the private-key operations are in the thread pool, where that is possible: this thread
+ * has enough to do with the rest of them.
  * @returns for each its parts, or why there are none, in order. Never rejects.
  */
 export async function openForeign(openers: readonly Opener[]): Promise<(Uint8Array[] | OpenError)[]> {
+  const results: (Uint8Array[] | OpenError)[] = []
+  for (let start = 0; start < openers.length; start += ROUND) {
+    const round = openers.slice(start, start + ROUND)
+    // one alone is opened here: the way to the pool and back costs more than it gains
+    const inPool = round.map(open => (openers.length > 1 ? open.inPool?.().catch(asOpenError) : undefined))
+    const own = await openHere(round.filter((_, i) => !inPool[i]))
+    const next = own.values()
+    for (const waiting of inPool) results.push(waiting ? await waiting : next.next().value!)
+  }
+  return results
+}
+
+async function openHere(openers: readonly Opener[]): Promise<(Uint8Array[] | OpenError)[]> {
   const results: (Uint8Array[] | OpenError)[] = []
   let since = performance.now()
   for (const open of openers) {
@@ -56,10 +83,14 @@ export async function openForeign(openers: readonly Opener[]): Promise<(Uint8Arr
     try {
       results.push(open())
     } catch (cause) {
-      results.push(cause instanceof OpenError ? cause : new OpenError({ cause }))
+      results.push(asOpenError(cause))
     }
   }
   return results
+}
+
+function asOpenError(cause: unknown): OpenError {
+  return cause instanceof OpenError ? cause : new OpenError({ cause })
 }
 
 /** What is told of an item before it is decided. */
@@ -83,18 +114,23 @@ function readJwe(namespace: string, { keys }: Unlocked, item: Wanted): Asked {
     if (!opensJwe(known, found, field, jwe.clv !== null)) return 'wrong-use'
     if (!mayOpen(known, found)) return 'key-retired'
     const { privateKey } = found
-    return {
-      foreign: () => {
-        const value = openJwe(privateKey, jwe, { namespace, key, field, record })
-        if (privateKey.suite !== 'rsa') return [value]
-        // An imported key opens nothing but what its rule lets through, in whatever it was wrapped.
-        const parts = splitPayload(privateKey.form, value)
-        value.fill(0)
-        if (parts === null) throw new OpenError({ cause: new TypeError('the payload has another form') })
-        return parts
-      },
-    }
+    const context = { namespace, key, field, record }
+    if (privateKey.suite === 'rsa') return { foreign: () => openByRule(privateKey, jwe, context) }
+    const foreign: Opener = () => [openJwe(privateKey, jwe, context)]
+    const { lanes } = privateKey
+    if (lanes.length > 0)
+      foreign.inPool = async () => [await openJweInPool(lanes[nextLane++ % lanes.length]!, jwe, context)]
+    return { foreign }
   })
+}
+
+/** An imported key opens nothing but what its rule lets through, in whatever it was wrapped. */
+function openByRule(privateKey: LegacyPrivateKey, jwe: Jwe, context: Context): Uint8Array[] {
+  const value = openJwe(privateKey, jwe, context)
+  const parts = splitPayload(privateKey.form, value)
+  value.fill(0)
+  if (parts === null) throw new OpenError({ cause: new TypeError('the payload has another form') })
+  return parts
 }
 
 /** An imported key opens a JWE of its own padding, and one value in it; none that is bound by its label instead. */

@@ -11,7 +11,7 @@ import { OpenError } from './errors.ts'
 import { JWE_CONTENT_KEY_LENGTHS, type JweContentEncryption } from './jwe-header.ts'
 import { concatKdf } from './jwe-kdf.ts'
 import type { Jwe } from './jwe-read.ts'
-import { agree } from './kem-node.ts'
+import { agree, agreeInPool, type NodePrivateKey } from './kem-node.ts'
 import type { FieldPrivateKey } from './keys.ts'
 import type { LegacyPrivateKey } from './legacy.ts'
 
@@ -30,39 +30,63 @@ export function openJwe(
   context: Context,
 ): Uint8Array {
   contextInfo(context)
-  const { enc, clv, nonce, aad, ciphertext } = jwe
-  let contentKey: Uint8Array | undefined
   try {
-    if (clv && (clv.field !== context.field || clv.record !== context.record))
-      throw new TypeError('the jwe belongs to another place')
-    contentKey = contentKeyOf(privateKey, jwe)
-    return aeadOpen(CIPHERS[enc], contentKey, nonce, aad, ciphertext)
+    checkPlace(jwe, context)
+    if (privateKey.suite !== 'rsa') return unseal(jwe, agree(privateKey.main, pointOf(privateKey.main, jwe)))
+    if (jwe.alg !== 'RSA-OAEP-256') throw new TypeError('the jwe is for a key of another kind')
+    return open(jwe, unwrapRsa(privateKey, jwe.encryptedKey, jwe.enc))
   } catch (cause) {
     throw new OpenError({ cause })
-  } finally {
-    contentKey?.fill(0)
   }
 }
 
-function contentKeyOf(privateKey: FieldPrivateKey | LegacyPrivateKey, jwe: Jwe): Uint8Array {
-  const { alg, enc, epk, apu, apv, encryptedKey } = jwe
-  if (privateKey.suite === 'rsa') {
-    if (alg !== 'RSA-OAEP-256') throw new TypeError('the jwe is for a key of another kind')
-    return unwrapRsa(privateKey, encryptedKey, enc)
-  }
-  if (epk === null || epk.kem !== privateKey.main.kem)
-    throw new TypeError('the jwe is for a key of another kind')
-  const secret = agree(privateKey.main, epk.bytes)
+/**
+ * {@link openJwe} with the private-key operation in the thread pool; rejects where that throws.
+ * @param lane - the copy of the key that the pool works with; one that this thread uses too would make one wait for the other
+ */
+export async function openJweInPool(lane: NodePrivateKey, jwe: Jwe, context: Context): Promise<Uint8Array> {
+  contextInfo(context)
   try {
-    if (alg === 'ECDH-ES') return concatKdf(secret, enc, JWE_CONTENT_KEY_LENGTHS[enc], apu, apv)
+    checkPlace(jwe, context)
+    return unseal(jwe, await agreeInPool(lane, pointOf(lane, jwe)))
+  } catch (cause) {
+    throw new OpenError({ cause })
+  }
+}
+
+function checkPlace({ clv }: Jwe, { field, record }: Context): void {
+  if (clv && (clv.field !== field || clv.record !== record))
+    throw new TypeError('the jwe belongs to another place')
+}
+
+/** The public key to agree with. */
+function pointOf(privateKey: NodePrivateKey, { epk }: Jwe): Uint8Array {
+  if (epk === null || epk.kem !== privateKey.kem) throw new TypeError('the jwe is for a key of another kind')
+  return epk.bytes
+}
+
+/** Opens with what was agreed on, and zeroes that. */
+function unseal(jwe: Jwe, secret: Uint8Array): Uint8Array {
+  const { alg, enc, apu, apv, encryptedKey } = jwe
+  try {
+    if (alg === 'ECDH-ES') return open(jwe, concatKdf(secret, enc, JWE_CONTENT_KEY_LENGTHS[enc], apu, apv))
     const wrappingKey = concatKdf(secret, alg, WRAPPING_KEY_LENGTH, apu, apv)
     try {
-      return unwrapAes(wrappingKey, encryptedKey, enc)
+      return open(jwe, unwrapAes(wrappingKey, encryptedKey, enc))
     } finally {
       wrappingKey.fill(0)
     }
   } finally {
     secret.fill(0)
+  }
+}
+
+/** Opens with the content key, and zeroes that. */
+function open({ enc, nonce, aad, ciphertext }: Jwe, contentKey: Uint8Array): Uint8Array {
+  try {
+    return aeadOpen(CIPHERS[enc], contentKey, nonce, aad, ciphertext)
+  } finally {
+    contentKey.fill(0)
   }
 }
 

@@ -106,12 +106,29 @@ export function decapsulateInPool(
  * @throws any error when the point is none of the curve, or of low order
  */
 export function agree(privateKey: NodePrivateKey, publicKey: Uint8Array): Uint8Array {
+  const secret = diffieHellman(pairOf(privateKey, publicKey))
+  return new Uint8Array(secret.buffer, secret.byteOffset, secret.length)
+}
+
+/** {@link agree} in the thread pool; rejects where that throws. */
+export function agreeInPool(privateKey: NodePrivateKey, publicKey: Uint8Array): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    diffieHellman(pairOf(privateKey, publicKey), (error, secret) => {
+      if (error) reject(error)
+      else resolve(new Uint8Array(secret.buffer, secret.byteOffset, secret.length))
+    })
+  })
+}
+
+function pairOf(
+  privateKey: NodePrivateKey,
+  publicKey: Uint8Array,
+): { privateKey: KeyObject; publicKey: KeyObject } {
   if (privateKey.kem === 'xwing') throw new TypeError('x-wing agrees on nothing')
   if (publicKey.length !== KEMS[privateKey.kem].publicKeyLength)
     throw new RangeError('the public key has a wrong length')
   const point = privateKey.kem === 'p256' ? importP256(publicKey) : importRaw('x25519', publicKey)
-  const secret = diffieHellman({ privateKey: privateKey.key, publicKey: point })
-  return new Uint8Array(secret.buffer, secret.byteOffset, secret.length)
+  return { privateKey: privateKey.key, publicKey: point }
 }
 
 function checkEncapsulation(kem: KemName, enc: Uint8Array): void {

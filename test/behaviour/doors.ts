@@ -103,6 +103,19 @@ export async function doors(t: Test, house: House): Promise<void> {
     },
   )
 
+  await t.test('When many are asked for at once, then each has its own result, in order', async t => {
+    const [good, boxed] = [await jweFor('jose-x@2'), await jweFor('jose-p@1')]
+    const many = Array.from({ length: 300 }, (_, i) => {
+      if (i % 7 === 3) return [`${good.slice(0, -4)}AAAA`, failed] as const
+      if (i % 7 === 5) return ['nothing', refused('bad-token')] as const
+      return [i % 2 ? good : boxed, { value: CARD }] as const
+    })
+    t.same(
+      await open(...many.map(([text]) => item(text))),
+      many.map(([, result]) => result),
+    )
+  })
+
   await t.test('When a JWE is of another key, or names none, then it does not open', async t => {
     const text = await jweFor('jose-x@2')
     t.same(await open(item(await jweFor('jose-x@2', { kid: 'jose-x@1' }))), [failed])

@@ -9,7 +9,7 @@ import * as jose from 'jose'
 import t, { type Test } from 'tap'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import { concatKdf } from '../../protocol/envelope/jwe-kdf.ts'
-import { openJwe } from '../../protocol/envelope/jwe-open.ts'
+import { openJwe, openJweInPool } from '../../protocol/envelope/jwe-open.ts'
 import { looksLikeJwe, parseJwe } from '../../protocol/envelope/jwe-read.ts'
 import { agree } from '../../protocol/envelope/kem-node.ts'
 import { parseKeyId } from '../../protocol/envelope/key-id.ts'
@@ -57,6 +57,57 @@ const compact = (header: object, publicKey: KeyObject, value = VALUE) =>
   new jose.CompactEncrypt(utf8(value))
     .setProtectedHeader(header as jose.CompactJWEHeaderParameters)
     .encrypt(publicKey, { crit: { clv: true } })
+
+t.test('When the thread pool opens it, then the same comes of it as on this thread', async t => {
+  for (const { pair, key, algs } of KEYS) {
+    if (key.suite === 'rsa') continue
+    for (const alg of algs) {
+      const text = await compact({ alg, enc: 'A256GCM', clv: PLACE }, pair.publicKey)
+      const other = KEYS.find(each => each.key.suite !== key.suite)!
+      for (const [given, context] of [
+        [text, CONTEXT],
+        [text, { ...CONTEXT, record: 'cust_cards/43' }],
+        [`${text.slice(0, -4)}AAAA`, CONTEXT],
+        [await compact({ alg, enc: 'A256GCM' }, generateKeyPairSync('x25519').publicKey), CONTEXT],
+        [await compact({ alg: other.algs[0], enc: 'A256GCM' }, other.pair.publicKey), CONTEXT],
+      ] as const) {
+        const pooled = await openJweInPool(key.lanes[0]!, parseJwe(given), context).then(
+          value => Buffer.from(value).toString(),
+          ({ name, code, message }) => `${name} ${code} ${message}`,
+        )
+        t.equal(pooled, outcome(key, given, context), alg)
+      }
+    }
+  }
+})
+
+/** Debian's Python, where the first on the PATH lacks the packages. */
+const DEBIAN_PYTHON = process.env.CLAVIGER_PYTHON ?? 'python3'
+/** Encrypts to each JWK of its input with jwcrypto, and prints the compact forms. */
+const JWCRYPTO = `
+import json, sys
+from jwcrypto import jwe, jwk
+out = []
+for key, alg, enc, clv, value in json.load(sys.stdin):
+    made = jwe.JWE(value.encode(), json.dumps({"alg": alg, "enc": enc, "clv": clv}))
+    made.add_recipient(jwk.JWK(**key))
+    out.append(made.serialize(compact=True))
+print(json.dumps(out))`
+const noJwcrypto = missing(DEBIAN_PYTHON, '-c', 'import jwcrypto')
+
+t.test('When jwcrypto of Debian encrypts, then it opens at its place', { skip: noJwcrypto }, async t => {
+  const rows = KEYS.flatMap(({ pair, key, algs }) =>
+    algs.flatMap(alg =>
+      ['A256GCM', 'A128GCM'].map(enc => ({ jwk: pair.publicKey.export({ format: 'jwk' }), key, alg, enc })),
+    ),
+  )
+  const input = rows.map(({ jwk, alg, enc }) => [jwk, alg, enc, PLACE, VALUE])
+  for (const [i, text] of ask<string[]>(DEBIAN_PYTHON, ['-c', JWCRYPTO], input).entries()) {
+    const { key, alg, enc } = rows[i]!
+    t.equal(outcome(key, text), VALUE, `${alg} ${enc} ${key.suite}`)
+    t.equal(outcome(key, text, { ...CONTEXT, record: 'cust_cards/43' }), FAILED)
+  }
+})
 
 t.test('When jose encrypts, then it opens in every form', async t => {
   for (const { pair, key, algs } of KEYS) {
