@@ -1,5 +1,6 @@
 /** Every file of the package: what goes where. docs/install.md says it to an administrator. */
 import { readdir, readFile } from 'node:fs/promises'
+import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type Machine, stripElf } from '../../image-build/tree/elf.ts'
@@ -47,6 +48,8 @@ export async function packageTree(parts: Parts): Promise<Tree> {
     mode: 0o755,
   })
   for (const name of SEAL) tree.file(`${HOME}/seal/${name}`, await ours(`host-agent/seal/${name}`))
+  const field = (await ours('host-agent/field/claviger-field.ts')).toString('utf8')
+  tree.file(`${HOME}/field/claviger-field.js`, stripTypeScriptTypes(field))
 
   const integration = (name: string) => ours(`host-agent/integration/${name}`)
   tree.file(`usr/lib/udev/rules.d/${UDEV_RULE_NAME}`, await integration(UDEV_RULE_NAME))

@@ -17,7 +17,10 @@ const PLACES: Readonly<Record<string, string>> = {
   'appliance/network/firewall-command.ts': 'appliance-firewall.mjs',
   'host-agent/seal/claviger_seal.php': 'seal/claviger_seal.php',
   'host-agent/agent/page/web/': 'page/',
+  'host-agent/field/claviger-field.ts': 'field/claviger-field.js',
+  'host-agent/cli/main.ts': 'claviger.mjs',
   // not in the package: the commands that look for it say so
+  'docs/examples/shop/': 'examples/shop/',
   'image-build/main.ts': 'image-build/main.ts',
   // nobody may write there, so nothing compiled is kept: a person's program writes to that person's folders only
   'node_modules/.cache/claviger': 'compiled',

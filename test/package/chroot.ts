@@ -24,7 +24,7 @@ const PACKAGES = [
   'systemd',
 ]
 /** What dpkg looks for before it does anything. */
-const DIRECTORIES = ['var/lib/dpkg/info', 'var/lib/dpkg/updates', 'tmp', 'proc', 'dev', 'etc', 'home/anna']
+const DIRECTORIES = ['var/lib/dpkg/info', 'var/lib/dpkg/updates', 'tmp', 'proc', 'dev', 'etc', 'srv/anna']
 /** Links of a system whose /usr holds everything. */
 const MERGED = ['bin', 'sbin', 'lib', 'lib64']
 
@@ -76,12 +76,12 @@ export function makeChroot(root: string, cache: string): void {
   }
   // dash makes its link in a script
   if (!existsSync(join(root, 'usr/bin/sh'))) symlinkSync('bash', join(root, 'usr/bin/sh'))
-  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/home/anna:/bin/sh\n')
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\nanna:x:1000:1000::/srv/anna:/bin/sh\n')
   writeFileSync(join(root, 'etc/group'), 'root:x:0:\nanna:x:1000:\n')
   for (const [name, minor] of [
     ['null', '3'],
     ['urandom', '9'],
   ] as const)
     run('mknod', ['-m', '666', join(root, 'dev', name), 'c', '1', minor])
-  run('chown', ['1000:1000', join(root, 'home/anna')])
+  run('chown', ['1000:1000', join(root, 'srv/anna')])
 }

@@ -101,7 +101,7 @@ t.test(
     }
     const start = (...args: string[]) =>
       spawn('chroot', ['--userspec=1000:1000', root, ...args], {
-        env: { PATH: '/usr/sbin:/usr/bin', HOME: '/home/anna' },
+        env: { PATH: '/usr/sbin:/usr/bin', HOME: '/srv/anna' },
         stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
       })
     const anna = async (args: string[], { stdin = '', secret = '' } = {}) => {
@@ -175,9 +175,9 @@ t.test(
     const left = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
       path => path.includes('claviger') && !path.startsWith('proc/'),
     )
-    t.ok(left.includes('home/anna/.config/claviger/anna.json'), 'the enrolment stays')
+    t.ok(left.includes('srv/anna/.config/claviger/anna.json'), 'the enrolment stays')
     t.strictSame(
-      left.filter(path => !path.startsWith('home/anna/')),
+      left.filter(path => !path.startsWith('srv/anna/')),
       [],
     )
   },
