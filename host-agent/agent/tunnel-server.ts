@@ -1,11 +1,10 @@
 /** The agent's end of the tunnel socket: answers programs of this user, and joins them to the device. docs/formats/tunnel.md. */
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
-import { createServer, type Server, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ClavigerError } from '../../protocol/api/errors.ts'
 import { isDeviceSerial } from '../../protocol/identity/device-serial.ts'
 import { ConnectionError } from '../client/errors.ts'
+import { listenAt, prepareSocket } from '../client/own-socket.ts'
 import { type AgentDevice, askAgent, readLine, readObject } from '../client/tunnel.ts'
 import type { Destination } from './agent.ts'
 
@@ -30,13 +29,11 @@ export interface Offer {
  * @throws ConnectionError `unreachable` when another agent runs, or others than this user may write there
  */
 export async function serveTunnel(path: string, offer: Offer): Promise<{ close(): Promise<void> }> {
-  const isPipe = path.startsWith('\\\\')
-  if (!isPipe) await prepare(path)
+  if (!path.startsWith('\\\\')) await prepareSocket(path)
   if (await isAnswered(path))
     throw new ConnectionError('unreachable', 'another claviger agent of this user runs already', {
       hint: 'one agent serves all programs; claviger status shows what it sees',
     })
-  if (!isPipe) await rm(path, { force: true })
   const connections = new Set<Socket>()
   const server = createServer(socket => {
     connections.add(socket)
@@ -45,8 +42,7 @@ export async function serveTunnel(path: string, offer: Offer): Promise<{ close()
     void serve(socket, offer)
   })
   server.maxConnections = MAX_CONNECTIONS
-  await listen(server, path)
-  if (!isPipe) await chmod(path, 0o600)
+  await listenAt(server, path)
   return {
     close: async () => {
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
@@ -54,17 +50,6 @@ export async function serveTunnel(path: string, offer: Offer): Promise<{ close()
       await closed
     },
   }
-}
-
-/** Makes the directory, and refuses one into which others could put a socket of their own. */
-async function prepare(path: string): Promise<void> {
-  const directory = dirname(path)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const { uid, mode } = await lstat(directory)
-  if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
-    throw new ConnectionError('unreachable', `others than you may write to ${directory}`, {
-      hint: 'make it yours alone: chmod 700, and check its owner',
-    })
 }
 
 async function isAnswered(path: string): Promise<boolean> {
@@ -75,16 +60,6 @@ async function isAnswered(path: string): Promise<boolean> {
   } catch {
     return true
   }
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }
 
 async function serve(socket: Socket, offer: Offer): Promise<void> {

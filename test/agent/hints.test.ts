@@ -72,8 +72,10 @@ t.test('When the manual quotes a message, then the code has it', t => {
     ...[
       'client/connect',
       'client/caller',
+      'client/handshake',
       'client/host-line',
       'client/local-wires',
+      'client/own-socket',
       'client/tls',
       'client/tunnel',
     ],

@@ -275,12 +275,12 @@ t.test(
     t.match(retired.stderr, /hint: claviger admin key undelete/)
     t.match(await run(['admin', 'key', 'undelete', 'old-cards']), {
       status: 0,
-      stdout: /old-cards +1 +\S+ +yes +251 +\S+ +RSA 1024, legacy/,
+      stdout: /old-cards +old values +1 +\S+ +yes +251 +\S+ +RSA 1024, legacy/,
     })
     await admin.rotateKey('orders')
     t.match(await run(['admin', 'key', 'minimum', 'orders', '--version', '2']), {
       status: 0,
-      stdout: /orders +1 +\S+ +no, below 2/,
+      stdout: /orders +fields +1 +\S+ +no, below 2/,
       stderr: /openings are counted since/,
     })
     const again = [...IMPORT, 'again', '--file', ENCRYPTED, ...PAYLOAD, '--passphrase-fd', '3']

@@ -1,8 +1,7 @@
 /** The socket to which p11-kit's client connects: every application of this user has a connection of its own. */
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { connect, createServer, type Socket } from 'node:net'
 import { ConnectionError } from '../../client/errors.ts'
+import { listenAt, prepareSocket } from '../../client/own-socket.ts'
 import { Application } from './application.ts'
 import type { House } from './house.ts'
 import { agreedVersion, type Frame, Frames, frame } from './wire/frames.ts'
@@ -23,12 +22,11 @@ export interface Served {
  * @throws ConnectionError `unreachable` when another one listens there, or others than this user may write there
  */
 export async function servePkcs11(path: string, house: House): Promise<Served> {
-  await prepare(path)
+  await prepareSocket(path)
   if (await isAnswered(path))
     throw new ConnectionError('unreachable', `another program listens at ${path}`, {
       hint: 'one claviger pkcs11 serves all applications of a user; choose another place with --socket',
     })
-  await rm(path, { force: true })
   const connections = new Set<Socket>()
   const server = createServer({ noDelay: true }, socket => {
     connections.add(socket)
@@ -36,8 +34,7 @@ export async function servePkcs11(path: string, house: House): Promise<Served> {
     serve(socket, house)
   })
   server.maxConnections = MOST_CONNECTIONS
-  await listen(server, path)
-  await chmod(path, 0o600)
+  await listenAt(server, path)
   return {
     close: async () => {
       const closed = new Promise<void>(resolve => server.close(() => resolve()))
@@ -92,17 +89,6 @@ function serve(socket: Socket, house: House): void {
   })
 }
 
-/** Makes the directory, and refuses one into which others could put a socket of their own. */
-async function prepare(path: string): Promise<void> {
-  const directory = dirname(path)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  const { uid, mode } = await lstat(directory)
-  if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
-    throw new ConnectionError('unreachable', `others than you may write to ${directory}`, {
-      hint: 'make it yours alone: chmod 700, and check its owner',
-    })
-}
-
 function isAnswered(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(path, () => {
@@ -110,15 +96,5 @@ function isAnswered(path: string): Promise<boolean> {
       resolve(true)
     })
     socket.on('error', () => resolve(false))
-  })
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, () => {
-      server.off('error', reject)
-      resolve()
-    })
   })
 }
