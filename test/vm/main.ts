@@ -88,7 +88,12 @@ async function askGuest(): Promise<Totals> {
     initramfs,
     console: messages,
     deadline: DEADLINE_MS,
-    variables: { ...variables, questions: ofGuest.join(','), ...(process.env.CI ? { CI: 'true' } : {}) },
+    variables: {
+      ...variables,
+      questions: ofGuest.join(','),
+      CLAVIGER_GUEST: 'true',
+      ...(process.env.CI ? { CI: 'true' } : {}),
+    },
     onLine: take(report),
   })
   if (fault) report.fail(fault)

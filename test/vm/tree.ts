@@ -13,6 +13,8 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** Where the project is in the guest. */
 export const HOME = 'claviger'
 const SOURCES = ['protocol', 'appliance', 'host-agent', 'test', 'package.json']
+/** Of the packages for tests alone, what the suite in the guest imports. */
+const TESTED_WITH = ['tap', 'jose', 'age-encryption']
 const UDEVADM = '/usr/bin/udevadm'
 const RULES = ['50-udev-default.rules', '60-serial.rules']
 const EMPTY = ['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'var', 'etc/udev/rules.d']
@@ -54,7 +56,7 @@ export function guestTree({ busybox, modules, scripts }: Parts): Entry[] {
   for (const [entry, bytes] of scripts) tree.add(plainName(join(HOME, entry)), bytes)
   for (const source of SOURCES) tree.copyAll(join(HOME, source), join(ROOT, source))
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
-  for (const path of packagesOf(ROOT, [...Object.keys(dependencies), 'tap']))
+  for (const path of packagesOf(ROOT, [...Object.keys(dependencies), ...TESTED_WITH]))
     if (!LEFT_OUT.test(path)) tree.copyAll(join(HOME, path), join(ROOT, path))
   tree.shareLibraries()
   return tree.entries
