@@ -13,6 +13,7 @@ import t from 'tap'
 import { writeProfile } from '../../host-agent/client/profile.ts'
 import { flashCard, startProcesses, temporaryDirectory } from '../support/appliance.ts'
 import { bareNode } from '../support/environment.ts'
+import { missing } from '../support/programs.ts'
 import { cards, oldRows, TABLE, whyNoPhp } from './database/old-shop.ts'
 import { makeCertificates, securedServer } from './database/secured-servers.ts'
 import { startShop, whyNot } from './database/servers.ts'
@@ -203,16 +204,20 @@ t.test('When it is another database, then the backups of the chapter are whole',
     return { stdout, stderr, status }
   }
   const folder = t.testdir()
-  const database = new DatabaseSync(join(folder, 'shop.db'))
-  database.exec(`CREATE TABLE a (phone text); INSERT INTO a VALUES ('${PHONES[0]}')`)
-  t.match(await bash(inline('sqlite3'), folder), { status: 0 }, 'sqlite3')
-  database.close()
-  const copy = new DatabaseSync(join(folder, 'before.db'))
-  t.same(Object.values(copy.prepare('SELECT phone FROM a').get()!), [PHONES[0]])
-  copy.close()
-  const missing = whyNot('postgres')
-  if (missing) {
-    t.pass('pg_dump', { skip: missing })
+  const noSqlite = missing('sqlite3', '--version')
+  if (noSqlite) t.pass('sqlite3', { skip: noSqlite })
+  else {
+    const database = new DatabaseSync(join(folder, 'shop.db'))
+    database.exec(`CREATE TABLE a (phone text); INSERT INTO a VALUES ('${PHONES[0]}')`)
+    t.match(await bash(inline('sqlite3'), folder), { status: 0 }, 'sqlite3')
+    database.close()
+    const copy = new DatabaseSync(join(folder, 'before.db'))
+    t.same(Object.values(copy.prepare('SELECT phone FROM a').get()!), [PHONES[0]])
+    copy.close()
+  }
+  const noPostgres = whyNot('postgres')
+  if (noPostgres) {
+    t.pass('pg_dump', { skip: noPostgres })
     return
   }
   const shop = await startShop('postgres')

@@ -196,10 +196,7 @@ export class EnrolmentLink {
       if (hadDongle) continue
       const isThere = await this.#options.holder
         .list()
-        .then(
-          devices => waysTo(this.profile, devices).includes(DONGLE),
-          () => false,
-        )
+        .then(devices => waysTo(this.profile, devices).includes(DONGLE))
         .catch(() => false)
       if (isThere) return
     }
