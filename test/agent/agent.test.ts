@@ -204,7 +204,10 @@ t.test('When dongles come, go and restart, then the agent serves them all', asyn
       const line = await late.line(/is held by/)
       t.match(line, new RegExp(`${second.pair.host} is held by .*node \\(process ${holder.pid}\\)`))
       const seen = await run(['status'])
-      t.match(seen.stderr, new RegExp(`is held by .*node \\(process ${holder.pid}\\); end that program`))
+      t.match(
+        seen.stderr,
+        new RegExp(`is held by .*node \\(process ${holder.pid}\\).*; end that program`, 's'),
+      )
       holder.kill('SIGKILL')
       await late.line(new RegExp(`device ${second.serial} is operational`))
       t.equal(await late.stop(), 0)

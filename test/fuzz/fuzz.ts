@@ -1,5 +1,10 @@
 /** A mutation fuzzer in one process: deterministic, and deaf to what is covered. What it lacks in aim it has in number. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Random } from './random.ts'
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
 
 /** What is fuzzed. */
 export interface Door {
@@ -29,6 +34,7 @@ export interface Report {
 
 /** One input may take no longer, ms of this process's own time: others on the machine count for nothing. */
 const MOST_MS = 100
+const RETRIES = 3
 const MOST_GROWN_MIB = 64
 const WARM = 1000
 /** Inputs between two looks at the heap and the clock, and turns of the event loop. */
@@ -51,16 +57,19 @@ export async function fuzz(
       if (performance.now() - start > until) break
     }
     const input = mutate(random, seeds, words)
-    const before = process.cpuUsage()
+    let time = 0
     try {
-      const fate = await take(input, random)
+      const again = random.copy()
+      const [fate, first] = await timed(() => take(input, random))
+      time = first
+      // Slow is what is slow every time: the rest is the collector, or the machine.
+      for (let i = 0; i < RETRIES && time > MOST_MS; i++)
+        time = Math.min(time, (await timed(() => take(input, again.copy())))[1])
       report.fates[fate] = (report.fates[fate] ?? 0) + 1
     } catch (error) {
       report.fault = { number, what: (error as Error).stack ?? String(error), input }
     }
     report.count++
-    const { user, system } = process.cpuUsage(before)
-    const time = (user + system) / 1000
     report.slowest = Math.max(report.slowest, time)
     if (time > MOST_MS) report.fault ??= { number, what: `it took ${time} ms`, input }
     if (report.fault) break
@@ -72,8 +81,17 @@ export async function fuzz(
   return report
 }
 
+/** @returns what it gives, and the time of this process that it took, ms */
+async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
+  const before = process.cpuUsage()
+  const result = await work()
+  const { user, system } = process.cpuUsage(before)
+  return [result, (user + system) / 1000]
+}
+
+/** What is held; garbage is no growth. */
 function heapUsed(): number {
-  globalThis.gc?.()
+  collect()
   return process.memoryUsage().heapUsed
 }
 

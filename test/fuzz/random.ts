@@ -6,6 +6,11 @@ export class Random {
     this.#state = seed >>> 0
   }
 
+  /** @returns another that goes on as this one does */
+  copy(): Random {
+    return new Random(this.#state)
+  }
+
   next(): number {
     this.#state = (this.#state + 0x9e3779b9) >>> 0
     let mixed = this.#state

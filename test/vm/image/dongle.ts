@@ -28,8 +28,8 @@ await t.test('its inventory', t => inventory(t, device, 'dongle'))
 await t.test('its light and button', async t => {
   const admin = await appliance.connect(appliance.admin)
   const key = await admin.createKey('safe')
-  const profile = await appliance.enrol('desk-1', 'operator', [], PIN)
-  await admin.addGrant({ ...WIDE, agent: 'desk-1', key: 'safe', presence: 'touch' })
+  const profile = await appliance.enrol('button-1', 'operator', [], PIN)
+  await admin.addGrant({ ...WIDE, agent: 'button-1', key: 'safe', presence: 'touch' })
   const desk = await appliance.connect(profile)
   const body = one(sealer(key.versions[0]!.publicKey)(PLACE, CARD))
   const glimpses = async () => {
