@@ -1,14 +1,7 @@
 /** RSA over PKCS#11: our token, with all that is behind it, against SoftHSM2 behind p11-kit's own server; one client for both. */
-import { spawn, spawnSync } from 'node:child_process'
-import { constants, generateKeyPairSync, type KeyObject, publicEncrypt } from 'node:crypto'
+import { constants, generateKeyPairSync, publicEncrypt } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { handIn } from '../../host-agent/client/hand-in.ts'
-import { writeProfile } from '../../host-agent/client/profile.ts'
 import { CKA, CKM, CKO } from '../../host-agent/plugins/pkcs11/constants.ts'
 import type { CallName } from '../../host-agent/plugins/pkcs11/wire/calls.ts'
 import { frame } from '../../host-agent/plugins/pkcs11/wire/frames.ts'
@@ -27,13 +20,11 @@ import {
   u,
   y,
 } from '../plugins/pkcs11/requests.ts'
-import { flashCard, PIN, startProcesses, temporaryDirectory, WIDE } from '../support/appliance.ts'
-import { bareNode } from '../support/environment.ts'
+import { PIN, temporaryDirectory } from '../support/appliance.ts'
 import type { Figure } from './figure.ts'
 import { inTurns, MEMORY } from './measure.ts'
+import { ours, softhsm } from './pkcs11-servers.ts'
 
-const CLI = fileURLToPath(new URL('../../host-agent/cli/claviger.mjs', import.meta.url))
-const SOFTHSM = '/usr/lib/softhsm/libsofthsm2.so'
 const VALUE = '4242424242424242'
 const HEADER = 12
 /** SoftHSM2 knows no other hash for OAEP. */
@@ -103,74 +94,6 @@ class Client {
     const taken = this.#waiting.subarray(0, length)
     this.#waiting = this.#waiting.subarray(length)
     return taken
-  }
-}
-
-/** Starts a program that listens at `path`. @returns what ends it */
-async function serving(path: string, command: string, args: string[], env: NodeJS.ProcessEnv) {
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore' })
-  for (let tries = 0; tries < 200; tries++) {
-    const socket = connect(path)
-    const isThere = await new Promise(resolve => {
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    })
-    socket.destroy()
-    if (isThere) return () => child.kill('SIGTERM')
-    await sleep(50)
-  }
-  child.kill('SIGTERM')
-  throw new Error(`${command} does not listen`)
-}
-
-function must(command: string, args: string[], env: NodeJS.ProcessEnv): void {
-  const { status, stderr } = spawnSync(command, args, { env: { ...process.env, ...env }, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${command}: ${stderr}`)
-}
-
-/** SoftHSM2 with one key. */
-async function softhsm(directory: string, key: KeyObject) {
-  const [path, tokens] = ['hsm.sock', 'tokens'].map(name => join(directory, name)) as [string, string]
-  await mkdir(tokens)
-  const env = { SOFTHSM2_CONF: join(directory, 'softhsm2.conf') }
-  await writeFile(
-    env.SOFTHSM2_CONF,
-    `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`,
-  )
-  const pem = join(directory, 'key.pem')
-  await writeFile(pem, key.export({ type: 'pkcs8', format: 'pem' }))
-  must('softhsm2-util', ['--init-token', '--free', '--label', 'bench', '--pin', PIN, '--so-pin', PIN], env)
-  must(
-    'softhsm2-util',
-    ['--import', pem, '--token', 'bench', '--label', 'key', '--id', '01', '--pin', PIN],
-    env,
-  )
-  const args = ['server', '--foreground', '--provider', SOFTHSM, '--name', path, 'pkcs11:token=bench']
-  return { path, stop: await serving(path, 'p11-kit', args, env) }
-}
-
-/** Three processes on LAN, and the server of the tokens in one of its own. */
-async function ours(directory: string, key: KeyObject) {
-  const card = await flashCard(directory, '')
-  const processes = await startProcesses(directory)
-  const { appliance } = processes
-  await appliance.provision(card)
-  const admin = await appliance.connect(appliance.admin)
-  const what = { name: 'old', padding: 'oaep' as const, separator: '\t', fields: ['card.number'] }
-  await handIn(admin, appliance.admin, what, key.export({ type: 'pkcs8', format: 'der' }))
-  const profile = await appliance.enrol('desk', 'operator', [], PIN)
-  await admin.addGrant({ ...WIDE, agent: 'desk', key: 'old', purposes: ['charge'] })
-  const home = join(directory, 'home')
-  await writeProfile(home, profile)
-  const path = join(home, 'run', 'pkcs11.sock')
-  const [command, args] = bareNode(CLI, 'pkcs11', '--socket', path)
-  const stop = await serving(path, command, args, { CLAVIGER_HOME: home })
-  return {
-    path,
-    stop: async () => {
-      stop()
-      await appliance.close()
-      await processes.stop()
-    },
   }
 }
 
