@@ -9,6 +9,7 @@ import { AGE_SUITES, isMeantFor, openAgeStanza, readAgeStanza } from '../../prot
 import type { Context } from '../../protocol/envelope/context.ts'
 import { deriveRaw, readPeerKey } from '../../protocol/envelope/derive.ts'
 import { ContextError, OpenError } from '../../protocol/envelope/errors.ts'
+import { poolShare } from '../../protocol/envelope/field.ts'
 import { openJwe, openJweInPool } from '../../protocol/envelope/jwe-open.ts'
 import { type Jwe, looksLikeJwe, parseJwe } from '../../protocol/envelope/jwe-read.ts'
 import { parseKeyId } from '../../protocol/envelope/key-id.ts'
@@ -25,8 +26,13 @@ import { currentOf, type Key, type KeyVersion, mayOpen, type Unlocked } from './
 export interface Opener {
   /** On this thread. Throws OpenError. */
   (): Uint8Array[]
-  /** In the thread pool, where it can, for one of a batch. Rejects with OpenError. */
-  inPool?: (() => Promise<Uint8Array[]>) | undefined
+  /** The thread pool, where it can have one of a batch. */
+  pool?: {
+    /** How many copies of the key it works with. */
+    lanes: number
+    /** Rejects with OpenError. */
+    open(): Promise<Uint8Array[]>
+  }
 }
 
 /** How many are in the thread pool at once; others may have something to open as well. */
@@ -55,16 +61,23 @@ export function readForeign(namespace: string, unlocked: Unlocked, item: Wanted)
 }
 
 /**
- * Opens what is ready, with pauses for others. Of a batch the private-key operations are in the thread pool, where that is possible: this thread
- * has enough to do with the rest of them.
+ * Opens what is ready, with pauses for others. Of a batch the pool has its share of the private-key operations, in one go and first, where that is
+ * possible; this thread has the others, and the rest of all.
  * @returns for each its parts, or why there are none, in order. Never rejects.
  */
 export async function openForeign(openers: readonly Opener[]): Promise<(Uint8Array[] | OpenError)[]> {
   const results: (Uint8Array[] | OpenError)[] = []
   for (let start = 0; start < openers.length; start += ROUND) {
     const round = openers.slice(start, start + ROUND)
-    // one alone is opened here: the way to the pool and back costs more than it gains
-    const inPool = round.map(open => (openers.length > 1 ? open.inPool?.().catch(asOpenError) : undefined))
+    let credit = 0
+    const inPool = round.map(({ pool }) => {
+      // one alone is opened here: the way to the pool and back costs more than it gains
+      if (!pool || openers.length === 1) return null
+      credit += poolShare(pool.lanes)
+      if (credit < 1) return null
+      credit -= 1
+      return pool.open().catch(asOpenError)
+    })
     const own = await openHere(round.filter((_, i) => !inPool[i]))
     const next = own.values()
     for (const waiting of inPool) results.push(waiting ? await waiting : next.next().value!)
@@ -119,7 +132,10 @@ function readJwe(namespace: string, { keys }: Unlocked, item: Wanted): Asked {
     const foreign: Opener = () => [openJwe(privateKey, jwe, context)]
     const { lanes } = privateKey
     if (lanes.length > 0)
-      foreign.inPool = async () => [await openJweInPool(lanes[nextLane++ % lanes.length]!, jwe, context)]
+      foreign.pool = {
+        lanes: lanes.length,
+        open: async () => [await openJweInPool(lanes[nextLane++ % lanes.length]!, jwe, context)],
+      }
     return { foreign }
   })
 }

@@ -3,7 +3,7 @@
  * `JSON.parse` would silently keep the last, and another reader the first.
  */
 
-const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\]]|:/g
+const STRINGS = /"(?:[^"\\]|\\.)*"/g
 
 /**
  * @param maxDepth - objects and arrays inside each other, at most
@@ -16,7 +16,7 @@ export function parseJsonObject(text: string, maxDepth: number): ReadonlyMap<str
   } catch {
     return null
   }
-  if (!isPlainObject(value) || !membersDiffer(text, maxDepth)) return null
+  if (!isPlainObject(value) || !membersDiffer(text, value, maxDepth)) return null
   return new Map(Object.entries(value))
 }
 
@@ -25,23 +25,22 @@ export function isPlainObject(value: unknown): value is Readonly<Record<string, 
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Of text that is known to be JSON: there, a string before a colon names a member of the innermost object. */
-function membersDiffer(text: string, maxDepth: number): boolean {
-  const open: Set<string>[] = []
-  let last = ''
-  for (const [token] of text.matchAll(TOKENS)) {
-    if (token === '{' || token === '[') {
-      open.push(new Set())
-      if (open.length > maxDepth) return false
-    } else if (token === '}' || token === ']') open.pop()
-    else if (token !== ':') last = token
-    else {
-      const names = open.at(-1)!
-      // Names are compared as what they spell: "a" and "\u0061" are one.
-      const name = JSON.parse(last) as string
-      if (names.has(name)) return false
-      names.add(name)
-    }
+/** Of text that is known to be JSON, and of what it became: a member that was there twice is one colon more than there are members. */
+function membersDiffer(text: string, value: object, maxDepth: number): boolean {
+  const members = countMembers(value, maxDepth)
+  return members !== null && text.replace(STRINGS, '').split(':').length - 1 === members
+}
+
+/** @returns of all objects in it; `null` where it is nested more deeply */
+function countMembers(value: object, maxDepth: number): number | null {
+  if (maxDepth === 0) return null
+  const inner = Object.values(value)
+  let count = Array.isArray(value) ? 0 : inner.length
+  for (const one of inner) {
+    if (typeof one !== 'object' || one === null) continue
+    const counted = countMembers(one, maxDepth - 1)
+    if (counted === null) return null
+    count += counted
   }
-  return true
+  return count
 }
