@@ -7,6 +7,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { pageFaults } from './compatibility/check.ts'
+import { NOTES_FILE } from './support/compatibility.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const files = process.argv.slice(2)
@@ -22,6 +24,7 @@ if (files.length === 0) totals[run(process.execPath, ['test/lint/main.ts']) ? 'p
 
 const directory = mkdtempSync(join(tmpdir(), 'claviger-test-'))
 const output = join(directory, 'output.tap')
+process.env[NOTES_FILE] ??= join(directory, 'notes')
 const succeeded = run(join(root, 'node_modules/.bin/tap'), [
   'run',
   '--reporter=terse',
@@ -29,7 +32,6 @@ const succeeded = run(join(root, 'node_modules/.bin/tap'), [
   ...files,
 ])
 const tap = readFileSync(output, 'utf8')
-rmSync(directory, { recursive: true })
 
 // tap's last comment holds the totals: # { total: 18, pass: 17, skip: 1 }
 const summary = [...tap.matchAll(/^# \{(.*)\}$/gm)].at(-1)?.[1] ?? ''
@@ -45,6 +47,12 @@ for (const { file, seconds } of took.slice(0, SLOWEST))
   process.stdout.write(`slowest: ${Math.round(seconds)} s ${file}\n`)
 if (!succeeded && totals.fail === 0) totals.fail = 1
 if (totals.pass === 0) totals.fail ||= 1
+if (files.length === 0 && totals.fail === 0) {
+  const faults = pageFaults(process.env[NOTES_FILE])
+  for (const line of faults) process.stdout.write(`${line}\n`)
+  if (faults.length > 0 && process.env.CI) totals.fail++
+}
+rmSync(directory, { recursive: true })
 process.stdout.write(
   `${totals.pass} passed, ${totals.fail} failed${totals.skip ? `, ${totals.skip} skipped` : ''}\n`,
 )

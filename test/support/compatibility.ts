@@ -46,6 +46,12 @@ export function noteProgram(t: Test, note: Note): void {
   })
 }
 
+/** Notes that a program could not be had in this run, where that is no fault: what it did in other runs may be missing then. */
+export function noteAbsence({ door, program }: Pick<Note, 'door' | 'program'>): void {
+  const path = process.env[NOTES_FILE]
+  if (path) appendFileSync(path, `${JSON.stringify({ door, program, absent: true })}\n`)
+}
+
 /**
  * Asks a program for its version: `versionOf('age', '--version')`, `versionOf('python3', '-c', 'import jwcrypto; print(…)')`.
  *
@@ -54,7 +60,7 @@ export function noteProgram(t: Test, note: Note): void {
  */
 export function versionOf(program: string, ...args: string[]): string {
   const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 10_000 })
-  return firstVersion(`${stdout}${stderr}`, [program, ...args].join(' '))
+  return versionIn(`${stdout}${stderr}`, [program, ...args].join(' '))
 }
 
 /** The version of a package of npm that is installed here. @throws Error where it is not */
@@ -72,13 +78,19 @@ export function npmVersion(name: string): string {
 export function debianVersion(name: string, root = ''): string {
   if (root === '') {
     const { stdout } = spawnSync('dpkg-query', ['-W', '-f', `\${Version}`, name], { encoding: 'utf8' })
-    return firstVersion(`${stdout}`, name)
+    return versionIn(`${stdout}`, name)
   }
   const changelog = join(root, 'usr/share/doc', name, 'changelog.Debian.gz')
-  return firstVersion(gunzipSync(readFileSync(changelog)).toString().slice(0, 200), name)
+  return versionIn(gunzipSync(readFileSync(changelog)).toString().slice(0, 200), name)
 }
 
-function firstVersion(text: string, asked: string): string {
+/**
+ * The version in what a program told.
+ *
+ * @param asked - what was asked, for the message
+ * @throws Error where there is no number with a point
+ */
+export function versionIn(text: string, asked = text): string {
   const [found] = /\d+(?:\.\d+)+/.exec(text) ?? []
   if (!found) throw new Error(`${asked} tells no version`)
   return found
