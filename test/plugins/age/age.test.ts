@@ -12,6 +12,7 @@ import { formatIdentity, parseIdentity } from '../../../host-agent/plugins/age/i
 import { AGE_FIELD } from '../../../protocol/api/routes.ts'
 import { startAgent } from '../../support/agent.ts'
 import { PASSPHRASE, PIN, WIDE } from '../../support/appliance.ts'
+import { noteAbsence, noteProgram, versionOf } from '../../support/compatibility.ts'
 import { missing } from '../../support/programs.ts'
 import { KEYS, type KeyName, OPERATOR, openHouse, PURPOSE } from './house.ts'
 import { NEWER, newer, OWN } from './programs.ts'
@@ -27,6 +28,12 @@ const admin = await appliance.connect(appliance.admin)
 const NEWEST = NEWER[1]
 const NAMES = Object.keys(KEYS) as KeyName[]
 const BOOKS = randomBytes(200_000)
+/** How recipients begin, and what an age that does not know them starts in their place. */
+const RECIPIENTS = {
+  'files-x': ['age1…', ''],
+  'files-p': ['age1tag1…', 'age-plugin-tag'],
+  'files-q': ['age1pq1…', 'age-plugin-pq'],
+} as const
 
 const recipients = new Map<string, string>()
 const pathOf = (key: string) => join(house.home, `${key}.txt`)
@@ -72,8 +79,13 @@ for (const [at, program] of [OWN, ...NEWER.map(name => newer(name) ?? name)].ent
   // The newest suite of Debian may be between two versions of a package.
   const isMissed = process.env.CI && name === NEWER[0]
   const skip = isHere ? noAge : isMissed ? false : 'not here: node bootstrap.mjs test/plugins/age/fetch.ts'
+  const noted = { door: 'age', program: name === 'rage' ? 'rage' : 'age' } as const
+  if (!isHere) noteAbsence(noted)
   await t.test(`When ${name} decrypts with an identity, then every kind of key opens`, { skip }, async t => {
     if (!isHere) return t.fail(`${name} is missing`)
+    const note = { ...noted, version: versionOf(program.command, ...program.before, '--version') }
+    noteProgram(t, { ...note, does: 'decrypts with `-d -i`, for keys of every suite' })
+    noteProgram(t, { ...note, does: 'encrypts with `-e -i`' })
     for (const key of NAMES) {
       const { stdout, stderr } = await decrypt(key, await encrypted(recipients.get(key)!), program)
       t.ok(stdout.equals(BOOKS), `${key}: what a stock age encrypted`)
@@ -83,8 +95,17 @@ for (const [at, program] of [OWN, ...NEWER.map(name => newer(name) ?? name)].ent
     const key = NAMES[at % NAMES.length]!
     const own = await house.run(program, ['-e', '-i', pathOf(key)], BOOKS)
     t.ok((await decrypt(key, own.stdout, program)).stdout.equals(BOOKS), `${key}: with -e -i, ${own.stderr}`)
-    for (const native of name === NEWEST ? NAMES : NAMES.slice(0, 1)) {
+    for (const native of NAMES) {
       const file = await house.run(program, ['-e', '-r', recipients.get(native)!], BOOKS)
+      const [recipient, other] = RECIPIENTS[native]
+      const does = `encrypts with \`-r ${recipient}\``
+      if (file.status !== 0) {
+        t.not(name, NEWEST, file.stderr)
+        t.match(file.stderr, other || /never/)
+        noteProgram(t, { ...note, does, why: `it starts \`${other}\` for that; \`-e -i\` does it` })
+        continue
+      }
+      noteProgram(t, { ...note, does })
       t.ok((await decrypt(native, file.stdout)).stdout.equals(BOOKS), `${native}: with -r, ${file.stderr}`)
     }
   })

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { PIN } from '../../support/appliance.ts'
+import { debianVersion, noteProgram } from '../../support/compatibility.ts'
 import { CARD, CLIENT, encrypt, labelOf, run, type Said, startDoor } from './support.ts'
 
 t.setTimeout(240_000)
@@ -71,10 +72,20 @@ async function programsOf({ root }: System, t: Test): Promise<void> {
       said.stdout,
     )?.[1] ?? 'none'
 
+  const note = (t: Test, program: string, from: string, does: string, why?: string) => {
+    const version = debianVersion(from, root)
+    noteProgram(t, { door: 'PKCS#11', program, version, does, ...(why === undefined ? {} : { why }) })
+  }
+  const byTool = (t: Test, does: string, why?: string) => note(t, 'pkcs11-tool', 'opensc', does, why)
+  const byClient = (t: Test, does: string, why?: string) =>
+    note(t, 'p11-kit-client.so', 'p11-kit-modules', does, why)
+
   const listed = await tool('-O', ...login)
   t.equal(listed.status, 0, listed.stderr)
 
   await t.test('When they list, then each purpose is a token with its keys', async t => {
+    byTool(t, 'lists tokens with `-L`, and their keys with `-O`')
+    byClient(t, 'gives programs the tokens')
     const { stdout } = await tool('-L')
     t.same(
       [...stdout.matchAll(/token label +: (.*)/g)].map(([, label]) => label),
@@ -97,6 +108,9 @@ async function programsOf({ root }: System, t: Test): Promise<void> {
   })
 
   await t.test('When pkcs11-tool decrypts, then it is given the value', async t => {
+    byTool(t, 'decrypts RSA-OAEP with SHA-256')
+    byTool(t, 'decrypts RSA of PKCS#1 v1.5')
+    byTool(t, 'signs', 'keys of the device do not sign')
     await writeFile(outside('plain.bin'), encrypt(door.keys.plain, CARD))
     const rsa = { key: door.keys.old, padding: constants.RSA_PKCS1_PADDING }
     await writeFile(outside('old.bin'), publicEncrypt(rsa, Buffer.from(`\t${CARD}\t737\t12/27`)))
@@ -122,16 +136,51 @@ async function programsOf({ root }: System, t: Test): Promise<void> {
   })
 
   await t.test('When the device is locked, then their PIN unlocks it, and a wrong one does not', async t => {
+    byTool(t, 'unlocks the device with `--login`')
     await door.admin.lock()
     t.match((await tool('-O', ...charge, '--login', '--pin', '999999')).stderr, /CKR_PIN_INCORRECT/)
     t.equal((await tool('-O', ...login)).status, 0)
     t.equal((await door.admin.status()).state, 'operational')
   })
 
+  await t.test(
+    'When pkcs11-tool derives, then it is given the raw secret, unless its p11-kit is too old',
+    async t => {
+      const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      await writeFile(outside('peer.der'), pair.publicKey.export({ type: 'spki', format: 'der' }))
+      const files = ['-i', inside('peer.der'), '-o', inside('secret.bin')]
+      const said = await tool(
+        ...login,
+        '--derive',
+        '-m',
+        'ECDH1-DERIVE',
+        '--id',
+        idOf(listed, 'raw-p'),
+        ...files,
+      )
+      if (root === '' && said.status !== 0) {
+        t.match(said.stderr, /CKR_MECHANISM_INVALID/)
+        byClient(t, 'passes ECDH1-DERIVE on', 'it does not know that mechanism')
+        return
+      }
+      byClient(t, 'passes ECDH1-DERIVE on')
+      byTool(t, 'derives raw secrets with ECDH1-DERIVE')
+      t.equal(said.status, 0, said.stderr)
+      const key = await tool(...charge, '-r', '--type', 'pubkey', '--label', 'raw-p')
+      const publicKey = createPublicKey({
+        key: Buffer.from(key.stdout, 'latin1'),
+        format: 'der',
+        type: 'spki',
+      })
+      t.same(await readFile(outside('secret.bin')), diffieHellman({ privateKey: pair.privateKey, publicKey }))
+    },
+  )
+
   if (root === '') {
     const engine = '/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so'
     const skip = existsSync(engine) ? false : 'libengine-pkcs11-openssl is not on this machine'
     await t.test('When openssl decrypts with the engine, then it is given the value', { skip }, async t => {
+      note(t, 'OpenSSL’s engine of libp11', 'libengine-pkcs11-openssl', 'decrypts RSA-OAEP with SHA-256')
       const inkey = `pkcs11:token=charge;object=plain;type=private;pin-value=${PIN}`
       const said = await runThere(
         '/usr/bin/openssl',
@@ -155,6 +204,9 @@ async function programsOf({ root }: System, t: Test): Promise<void> {
   }
 
   await t.test('When openssl decrypts with pkcs11-provider, then its label is the context', async t => {
+    const byProvider = (does: string) => note(t, 'OpenSSL’s pkcs11-provider', 'pkcs11-provider', does)
+    byProvider('decrypts RSA-OAEP with SHA-256')
+    byProvider('decrypts RSA-OAEP with the context as its label')
     await writeFile(outside('bound.bin'), encrypt(door.keys.bound, CARD, labelOf()))
     const decrypt = (key: string, file: string, ...more: string[]) => {
       const inkey = `pkcs11:token=charge;object=${key};type=private;pin-value=${PIN}`
@@ -177,24 +229,5 @@ async function programsOf({ root }: System, t: Test): Promise<void> {
     const elsewhere = await decrypt('bound', 'bound.bin', label('cust_cards/43'))
     t.not(elsewhere.status, 0)
     t.notMatch(elsewhere.stdout, CARD)
-  })
-
-  await t.test('When pkcs11-tool derives, then it is given the raw secret', async t => {
-    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    await writeFile(outside('peer.der'), pair.publicKey.export({ type: 'spki', format: 'der' }))
-    const files = ['-i', inside('peer.der'), '-o', inside('secret.bin')]
-    const said = await tool(
-      ...login,
-      '--derive',
-      '-m',
-      'ECDH1-DERIVE',
-      '--id',
-      idOf(listed, 'raw-p'),
-      ...files,
-    )
-    t.equal(said.status, 0, said.stderr)
-    const key = await tool(...charge, '-r', '--type', 'pubkey', '--label', 'raw-p')
-    const publicKey = createPublicKey({ key: Buffer.from(key.stdout, 'latin1'), format: 'der', type: 'spki' })
-    t.same(await readFile(outside('secret.bin')), diffieHellman({ privateKey: pair.privateKey, publicKey }))
   })
 }
