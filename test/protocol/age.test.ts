@@ -14,6 +14,7 @@ import { formatStanza, parseStanza, type Stanza } from '../../protocol/envelope/
 import { isMeantFor, openAgeStanza, readAgeStanza } from '../../protocol/envelope/age/unwrap.ts'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import type { FieldPrivateKey } from '../../protocol/envelope/keys.ts'
+import { noteProgram, npmVersion } from '../support/compatibility.ts'
 import { fromHex, importRaw, keyPair, toHex } from './envelope-keys.ts'
 
 const KEYS = { x: keyPair('x25519'), p: keyPair('p256'), q: keyPair('xwing') }
@@ -58,6 +59,8 @@ function fitsHeader(file: string, fileKey: Uint8Array): boolean {
 }
 
 t.test('When a stock age encrypts to the recipient of a key, then the key opens its stanza', async t => {
+  const note = { door: 'age', program: 'npm age-encryption', version: npmVersion('age-encryption') } as const
+  noteProgram(t, { ...note, does: 'encrypts to `age1…`, `age1tag1…` and `age1pq1…`' })
   for (const letter of LETTERS) {
     const { privateKey, publicKey } = KEYS[letter]
     const recipient = ageRecipient(letter, publicKey)

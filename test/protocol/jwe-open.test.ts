@@ -16,6 +16,7 @@ import { parseKeyId } from '../../protocol/envelope/key-id.ts'
 import { importPrivateKey } from '../../protocol/envelope/keys.ts'
 import { importLegacyKey } from '../../protocol/envelope/legacy.ts'
 import { parseJsonObject } from '../../protocol/envelope/strict-json.ts'
+import { noteProgram, npmVersion, versionOf } from '../support/compatibility.ts'
 import { ask, missing } from '../support/programs.ts'
 
 const derOf = (key: KeyObject) => key.export({ type: 'pkcs8', format: 'der' })
@@ -110,6 +111,8 @@ t.test('When jwcrypto of Debian encrypts, then it opens at its place', { skip: n
 })
 
 t.test('When jose encrypts, then it opens in every form', async t => {
+  const note = { door: 'JWE', program: 'npm jose', version: npmVersion('jose') } as const
+  noteProgram(t, { ...note, does: 'encrypts in compact, flattened and general form' })
   for (const { pair, key, algs } of KEYS) {
     for (const alg of algs) {
       for (const enc of ['A256GCM', 'A128GCM']) {
@@ -190,6 +193,13 @@ t.test(
   "When Python's cryptography encrypts, then it opens",
   { skip: missing('python3', '-c', 'import cryptography') },
   async t => {
+    const asked = ['-c', 'import cryptography; print(cryptography.__version__)']
+    const note = {
+      door: 'JWE',
+      program: 'Python cryptography',
+      version: versionOf('python3', ...asked),
+    } as const
+    noteProgram(t, { ...note, does: 'encrypts with ECDH-ES and RSA-OAEP-256, written out by hand' })
     const keys = KEYS.map(({ pair }) =>
       pair.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
     )

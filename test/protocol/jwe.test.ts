@@ -11,6 +11,7 @@ import * as jose from 'jose'
 import t from 'tap'
 import { checkRecipient, encryptJwe, RecipientError } from '../../protocol/envelope/jwe.ts'
 import { concatKdf } from '../../protocol/envelope/jwe-kdf.ts'
+import { noteProgram, npmVersion } from '../support/compatibility.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 const pairs = {
@@ -25,6 +26,8 @@ const EC = jwkOf(pairs.p256.publicKey)
 const X = jwkOf(pairs.x25519.publicKey)
 
 t.test('When a value is forwarded, then the recipient opens it with another implementation', async t => {
+  const note = { door: 'JWE', program: 'npm jose', version: npmVersion('jose') } as const
+  noteProgram(t, { ...note, does: 'decrypts what the device forwards to a recipient' })
   for (const { publicKey, privateKey } of KEYS) {
     for (const enc of [undefined, 'A256GCM', 'A128GCM']) {
       for (const plaintext of [

@@ -26,6 +26,7 @@ import {
 } from '../../protocol/envelope/legacy.ts'
 import { LEGACY_CHARSETS } from '../../protocol/envelope/legacy-charset.ts'
 import { checkForm, splitPayload } from '../../protocol/envelope/legacy-payload.ts'
+import { noteProgram, versionOf } from '../support/compatibility.ts'
 import { missing } from '../support/programs.ts'
 
 const CARD: LegacyForm = { padding: 'pkcs1', separator: '\t', fields: ['', 'card.number', '', 'card.expiry'] }
@@ -87,6 +88,12 @@ foreach ($paddings as $name => $padding)
 echo json_encode($made);`
 
 t.test('When PHP encrypts, then it opens', { skip: noPhp }, async t => {
+  const note = {
+    door: 'HPKE tokens',
+    program: 'PHP ext-openssl',
+    version: versionOf('php', '--version'),
+  } as const
+  noteProgram(t, { ...note, does: 'encrypts with `openssl_public_encrypt`, as PKCS#1 v1.5 or OAEP' })
   for (const bits of [1024, 4096]) {
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: bits })
     const input = JSON.stringify({ pem: publicKey.export({ type: 'spki', format: 'pem' }), payload: PAYLOAD })
@@ -106,6 +113,8 @@ t.test('When PHP encrypts, then it opens', { skip: noPhp }, async t => {
 })
 
 t.test('When openssl encrypts, then it opens', { skip: noOpenssl }, async t => {
+  const note = { door: 'HPKE tokens', program: 'OpenSSL', version: versionOf('openssl', 'version') } as const
+  noteProgram(t, { ...note, does: 'encrypts with `pkeyutl`, as PKCS#1 v1.5, or OAEP with SHA-1 or SHA-256' })
   const pem = pair.publicKey.export({ type: 'spki', format: 'pem' }) as string
   const label = Buffer.from('cards').toString('hex')
   const wanted: [LegacyForm, string[]][] = [

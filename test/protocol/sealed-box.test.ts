@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import { openSealedBox, readSealedBox } from '../../protocol/envelope/sealed-box.ts'
+import { noteProgram, versionOf } from '../support/compatibility.ts'
 import { ask, missing } from '../support/programs.ts'
 import { keyPair, toHex } from './envelope-keys.ts'
 
@@ -34,6 +35,12 @@ const noPhp = missing('php', '-r', 'exit(function_exists("sodium_crypto_box_seal
 const VALUES = ['', '00', toHex(Buffer.from('4111111111111111')), 'ab'.repeat(65_536)]
 
 t.test("When PHP's sodium seals, then it opens in each way of writing it down", { skip: noPhp }, async t => {
+  const note = {
+    door: 'sealed boxes',
+    program: 'PHP ext-sodium',
+    version: versionOf('php', '--version'),
+  } as const
+  noteProgram(t, { ...note, does: 'seals with `sodium_crypto_box_seal`, written as base64 or base64url' })
   const made = ask<string[]>('php', ['-r', PHP], { publicKey: toHex(publicKey), values: VALUES })
   for (const [i, text] of made.entries()) {
     const bytes = Buffer.from(text, 'base64')
