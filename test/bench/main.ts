@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --only NAME] [-- --json]`: every figure as a ratio to a floor that was measured in the same run.
+ * `npm run bench [-- --only NAME] [-- --json]`: every figure, or one, or a group, as a ratio to a floor measured in the same run.
  * Nothing is asserted; `docs/performance.md` keeps the figures.
  *
  * Each figure has a process of its own, so that none is measured in the leftovers of another.
@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import type { Figure } from './figure.ts'
+import { type Figure, LackingProgram } from './figure.ts'
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, json: { type: 'boolean' } } })
 
@@ -37,6 +37,10 @@ const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () =
   'link-latency-raw': () => import('./serial.ts'),
   'pkcs11-rsa': () => import('./pkcs11.ts'),
   'pkcs11-rsa-single': () => import('./pkcs11.ts'),
+  'peer-tang': () => import('./peers-tang.ts'),
+  'peer-softhsm': () => import('./peers-softhsm.ts'),
+  'peer-gpg': () => import('./peers-files.ts'),
+  'peer-age': () => import('./peers-files.ts'),
   'audit-cost': () => import('./guard.ts'),
   'group-commit': () => import('./guard.ts'),
   'group-commit-card': () => import('./guard.ts'),
@@ -63,30 +67,48 @@ const FIGURES: Record<string, () => Promise<{ figures: { name: string; run: () =
   resident: () => import('./image.ts'),
 }
 
-if (values.only !== undefined && !Object.hasOwn(FIGURES, values.only)) {
-  process.stderr.write(
-    `claviger: there is no figure ${values.only}\nhint: ${Object.keys(FIGURES).join(', ')}\n`,
-  )
-  process.exit(2)
+/** Several figures that are read together. */
+const GROUPS: Record<string, string[]> = {
+  peers: Object.keys(FIGURES).filter(name => name.startsWith('peer-')),
 }
 
+/** Exit status of a process whose figure wants a program that is not there. */
+const LACKING = 3
+
+const wanted = namesOf(values.only)
 const results: Figure[] = []
-for (const name of values.only === undefined ? Object.keys(FIGURES) : [values.only]) {
-  const figure = values.only === undefined ? measureApart(name) : await measureHere(name)
+for (const name of wanted) {
+  const figure = wanted.length > 1 ? measureApart(name) : await measureHere(name)
+  if (figure === null) continue
   results.push(figure)
-  if (!values.json) process.stdout.write(`${line(figure)}\n`)
+  if (!values.json) process.stdout.write(`${lines(figure)}\n`)
 }
 if (values.json) process.stdout.write(`${JSON.stringify({ figures: results })}\n`)
 process.exit(0)
+
+function namesOf(only: string | undefined): string[] {
+  if (only === undefined) return Object.keys(FIGURES)
+  if (Object.hasOwn(GROUPS, only)) return GROUPS[only]!
+  if (Object.hasOwn(FIGURES, only)) return [only]
+  const names = [...Object.keys(FIGURES), ...Object.keys(GROUPS)]
+  process.stderr.write(`claviger: there is no figure ${only}\nhint: ${names.join(', ')}\n`)
+  process.exit(2)
+}
 
 async function measureHere(name: string): Promise<Figure> {
   // As the key process is started: its own thread and the pool are as many as there are cores.
   process.env.UV_THREADPOOL_SIZE ??= POOL
   const { figures } = await FIGURES[name]!()
-  return figures.find(figure => figure.name === name)!.run()
+  try {
+    return await figures.find(figure => figure.name === name)!.run()
+  } catch (error) {
+    if (!(error instanceof LackingProgram)) throw error
+    process.stderr.write(`claviger: ${name} is left out: ${error.message}\n`)
+    process.exit(LACKING)
+  }
 }
 
-function measureApart(name: string): Figure {
+function measureApart(name: string): Figure | null {
   const env = { ...process.env, UV_THREADPOOL_SIZE: POOL }
   const args = [fileURLToPath(import.meta.url), '--json', '--only', name]
   const { status, stdout } = spawnSync(process.execPath, args, {
@@ -94,6 +116,7 @@ function measureApart(name: string): Figure {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  if (status === LACKING) return null
   if (status !== 0) {
     process.stderr.write(`claviger: ${name} could not be measured\n`)
     process.exit(1)
@@ -101,9 +124,14 @@ function measureApart(name: string): Figure {
   return (JSON.parse(stdout) as { figures: [Figure] }).figures[0]
 }
 
-function line({ name, value, unit, floor, bar, better }: Figure): string {
+function lines({ name, value, unit, floor, bar, better, rows = [] }: Figure): string {
   const reached = bar === null || (better === 'higher' ? value >= bar : value <= bar)
   const goal =
     bar === null ? '' : `${reached ? 'reached' : 'MISSED '}  bar ${better === 'higher' ? '≥' : '≤'} ${bar}`
-  return `${name.padEnd(20)}${value.toFixed(2).padStart(9)} ${unit.padEnd(6)} floor ${floor.toPrecision(4).padEnd(9)} ${goal}`
+  const first = `${name.padEnd(20)}${value.toFixed(2).padStart(9)} ${unit.padEnd(6)} floor ${floor.toPrecision(4).padEnd(9)} ${goal}`
+  const others = rows.map(
+    row =>
+      `  ${row.name.padEnd(48)}${row.p50.toFixed(2).padStart(9)} ms${row.perSecond.toFixed(0).padStart(8)} a second`,
+  )
+  return [first, ...others].join('\n')
 }
