@@ -12,6 +12,7 @@ import { makeCard } from '../../host-agent/client/card.ts'
 import { writeProfile } from '../../host-agent/client/profile.ts'
 import { sealer } from '../../host-agent/seal/seal.ts'
 import { flashCard, PIN, startProcesses, temporaryDirectory, WIDE } from '../support/appliance.ts'
+import { noteProgram, versionOf } from '../support/compatibility.ts'
 import { missing } from '../support/programs.ts'
 
 t.setTimeout(120_000)
@@ -76,6 +77,9 @@ const json = async (stdin?: string) => {
 
 const why = missing('curl', '--version') || missing('jq', '--version')
 t.test('When a developer does what the page says with curl, then', { skip: why }, async t => {
+  const note = { door: 'REST', program: 'curl', version: versionOf('curl', '--version') } as const
+  noteProgram(t, { ...note, does: 'knows the device by its pin, and refuses another one' })
+  noteProgram(t, { ...note, does: 'unlocks, opens, seals again, and reads keys, grants and the log' })
   await t.test('the enrolment becomes what curl needs, and nobody else may read it', async t => {
     t.match(await sh(), { status: 0, stderr: '' })
     for (const name of ['till.key', 'till.crt', 'till.curl']) t.equal(statSync(at(name)).mode & 0o777, 0o600)
@@ -123,6 +127,10 @@ t.test('When a developer does what the page says with curl, then', { skip: why }
 })
 
 t.test('When a developer does what the page says with Python, then', async t => {
+  const program = 'Python with `claviger_client.py`'
+  const note = { door: 'REST', program, version: versionOf(PYTHON, '--version') } as const
+  noteProgram(t, { ...note, does: 'knows the device by its pin, and refuses another one' })
+  noteProgram(t, { ...note, does: 'unlocks, opens one or thousands, and reads grants' })
   copyFileSync(path('host-agent/client-python/claviger_client.py'), at('claviger_client.py'))
   const python = (code: string, stdin = '') => run(PYTHON, ['-c', code], stdin)
   const TRY = `

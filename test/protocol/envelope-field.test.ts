@@ -30,6 +30,7 @@ import {
   splitBody,
   type Token,
 } from '../../protocol/envelope/token.ts'
+import { noteProgram, npmVersion } from '../support/compatibility.ts'
 import { ALL_LETTERS, fromHex, toHex } from './envelope-keys.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
@@ -291,6 +292,11 @@ t.test('When PKCS#8 is not a key of the suite, then it is refused with one code'
 t.test(
   'When the vectors of the format’s page run, then ours and npm hpke open them and the same token comes out',
   async t => {
+    const note = { door: 'HPKE tokens', program: 'npm hpke', version: npmVersion('hpke') } as const
+    noteProgram(t, {
+      ...note,
+      does: 'opens the body of tokens of the suites x, p and q with `Open` of RFC 9180',
+    })
     const oracles = {
       x: [oracle.KEM_DHKEM_X25519_HKDF_SHA256, oracle.AEAD_ChaCha20Poly1305],
       p: [oracle.KEM_DHKEM_P256_HKDF_SHA256, oracle.AEAD_AES_256_GCM],

@@ -16,6 +16,7 @@ import { FORBIDDEN_FIELDS, isForbiddenField } from '../../protocol/envelope/forb
 import { generatePrivateKey, importPrivateKey } from '../../protocol/envelope/keys.ts'
 import type { SuiteLetter } from '../../protocol/envelope/suites.ts'
 import { formatPublicKey, MAX_PLAINTEXT_LENGTH, parseToken } from '../../protocol/envelope/token.ts'
+import { noteProgram, versionOf } from '../support/compatibility.ts'
 import { bareNode } from '../support/environment.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../../host-agent/seal/${name}`, import.meta.url))
@@ -123,6 +124,8 @@ type Language = {
   forbidden?: [string, string[]]
   /** The command that tells whether the language is here. */
   probe: [string, string[]]
+  /** As the page of compatibility has it; ours are not on it. */
+  program?: string
 }
 
 const LANGUAGES: readonly Language[] = [
@@ -140,6 +143,7 @@ const LANGUAGES: readonly Language[] = [
     keys: ['php', ['-r', PHP_KEYS, '--', PHP]],
     forbidden: ['php', ['-r', PHP_FORBIDDEN, '--', PHP]],
     probe: ['php', ['-r', 'exit(extension_loaded("sodium") ? 0 : 1);']],
+    program: 'PHP with `claviger_seal.php`',
   },
   {
     name: 'python',
@@ -149,6 +153,7 @@ const LANGUAGES: readonly Language[] = [
     keys: [PYTHON3, ['-B', '-c', PYTHON_KEYS, PYTHON]],
     forbidden: [PYTHON3, ['-B', '-c', PYTHON_FORBIDDEN, PYTHON]],
     probe: [PYTHON3, ['-c', 'from cryptography.hazmat.primitives.asymmetric import x25519']],
+    program: 'Python with `claviger_seal.py`',
   },
 ]
 
@@ -190,7 +195,7 @@ const delicate = [
 ]
 const judged = (field: string) => (isForbiddenField(field) ? 'forbidden-field' : 'sealed')
 
-for (const { name, suites, lines, contexts, keys, forbidden, probe } of LANGUAGES) {
+for (const { name, suites, lines, contexts, keys, forbidden, probe, program } of LANGUAGES) {
   const { status } = run(...probe, '')
   if (status !== 0) {
     if (process.env.CI) t.fail(`${name} is not on this machine, and the checks need it`)
@@ -200,6 +205,18 @@ for (const { name, suites, lines, contexts, keys, forbidden, probe } of LANGUAGE
   const [command, args] = lines
 
   t.test(`When ${name} seals values, then the appliance opens each in its place and only there`, async t => {
+    if (program) {
+      const note = { door: 'HPKE tokens', program, version: versionOf(command, '--version') } as const
+      noteProgram(t, { ...note, does: 'seals fields for keys of suite x' })
+      noteProgram(t, {
+        ...note,
+        does: 'seals for keys of suites p and q',
+        why: 'the file is for suite x alone',
+      })
+    }
+    for (const suite of ['p', 'q'] as const)
+      if (!suites.includes(suite))
+        t.equal(run(command, [...args, keyFor(suite).publicKey], ndjson(rows.slice(0, 1))).status, 1, suite)
     for (const suite of suites) {
       const { privateKey, publicKey } = keyFor(suite)
       const { status, stdout, stderr } = run(command, [...args, publicKey], ndjson(rows))
