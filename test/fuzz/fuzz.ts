@@ -12,6 +12,8 @@ export interface Door {
   readonly seeds: readonly Buffer[]
   /** Pieces that mean something there, to be put in anywhere. */
   readonly words: readonly Buffer[]
+  /** One more kind of change, which keeps the form of what it changes; `null` for what has not the form. */
+  vary?(input: Buffer, random: Random): Buffer | null
   /**
    * Takes one input.
    * @returns what became of it, in a word or two
@@ -29,7 +31,15 @@ export interface Report {
   grown: number
   /** How often each fate was met. */
   fates: Record<string, number>
-  fault?: { number: number; what: string; input: Buffer }
+  fault?: Fault
+}
+
+export interface Fault {
+  number: number
+  what: string
+  input: Buffer
+  /** What the random numbers are made with that its door draws. */
+  seed: number
 }
 
 /** One input may take no longer, ms of this process's own time: others on the machine count for nothing. */
@@ -39,11 +49,12 @@ const MOST_GROWN_MIB = 64
 const WARM = 1000
 /** Inputs between two looks at the heap and the clock, and turns of the event loop. */
 const LOOK = 500
+const MOST_CHANGES = 6
 const MIB = 1_048_576
 
 /** @param until - ms from now */
 export async function fuzz(
-  { seeds, words, take }: Door,
+  door: Door,
   { seed, inputs, until }: { seed: number; inputs: number; until: number },
 ): Promise<Report> {
   const random = new Random(seed)
@@ -56,28 +67,29 @@ export async function fuzz(
       if (number === WARM) heap = heapUsed()
       if (performance.now() - start > until) break
     }
-    const input = mutate(random, seeds, words)
+    const input = mutate(random, door)
+    const again = random.copy()
+    const fault = (what: string): Fault => ({ number, what, input, seed: again.state })
     let time = 0
     try {
-      const again = random.copy()
-      const [fate, first] = await timed(() => take(input, random))
+      const [fate, first] = await timed(() => door.take(input, random))
       time = first
       // Slow is what is slow every time: the rest is the collector, or the machine.
       for (let i = 0; i < RETRIES && time > MOST_MS; i++)
-        time = Math.min(time, (await timed(() => take(input, again.copy())))[1])
+        time = Math.min(time, (await timed(() => door.take(input, again.copy())))[1])
       report.fates[fate] = (report.fates[fate] ?? 0) + 1
     } catch (error) {
-      report.fault = { number, what: (error as Error).stack ?? String(error), input }
+      report.fault = fault((error as Error).stack ?? String(error))
     }
     report.count++
     report.slowest = Math.max(report.slowest, time)
-    if (time > MOST_MS) report.fault ??= { number, what: `it took ${time} ms`, input }
+    if (time > MOST_MS) report.fault ??= fault(`it took ${time} ms`)
     if (report.fault) break
   }
   report.seconds = (performance.now() - start) / 1000
   report.grown = heap === 0 ? 0 : (heapUsed() - heap) / MIB
   if (report.grown > MOST_GROWN_MIB)
-    report.fault ??= { number: report.count, what: 'the heap grew', input: Buffer.alloc(0) }
+    report.fault ??= { number: report.count, what: 'the heap grew', input: Buffer.alloc(0), seed }
   return report
 }
 
@@ -95,12 +107,21 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed
 }
 
-/** A few changes to one of the seeds; sometimes none. */
-function mutate(random: Random, seeds: readonly Buffer[], words: readonly Buffer[]): Buffer {
+/** A few changes to one of the seeds, most often one; to one in eight, none. */
+function mutate(random: Random, door: Door): Buffer {
+  const { seeds, words } = door
   let bytes = Buffer.from(random.of(seeds))
-  for (let changes = random.below(1 + random.below(6)); changes > 0; changes--)
-    bytes = change(random, bytes, seeds, words)
+  const most = random.below(8) === 0 ? 0 : 1 + random.below(1 + random.below(MOST_CHANGES))
+  for (let changes = most; changes > 0; changes--)
+    bytes =
+      (door.vary && random.below(2) === 0 && varied(random, bytes, door)) ||
+      change(random, bytes, seeds, words)
   return bytes
+}
+
+function varied(random: Random, bytes: Buffer, { vary }: Door): Buffer<ArrayBuffer> | null {
+  const other = vary?.(bytes, random)
+  return other ? Buffer.from(other) : null
 }
 
 function change(

@@ -8,6 +8,8 @@ import { type Door, fuzz } from './fuzz.ts'
 /** Each door by its name; what it does with one input, and what must hold for that. */
 const DOORS: Readonly<Record<string, () => Promise<{ door: Door }>>> = {
   age: () => import('./age.ts'),
+  jwe: () => import('./jwe.ts'),
+  'sealed-box': () => import('./sealed-box.ts'),
   pkcs11: () => import('./pkcs11.ts'),
 }
 

@@ -6,6 +6,11 @@ export class Random {
     this.#state = seed >>> 0
   }
 
+  /** What another one that goes on as this one does is made with. */
+  get state(): number {
+    return this.#state
+  }
+
   /** @returns another that goes on as this one does */
   copy(): Random {
     return new Random(this.#state)

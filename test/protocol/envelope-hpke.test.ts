@@ -17,7 +17,7 @@ import { NOBLE_KEMS } from '../../protocol/envelope/kem-noble.ts'
 import { decapsulateNow } from '../../protocol/envelope/kem-node.ts'
 import { nodeKeySchedule } from '../../protocol/envelope/key-schedule-node.ts'
 import { type AeadName, KEMS, type KemName } from '../../protocol/envelope/suites.ts'
-import { ALL_AEADS, ALL_KEMS, fromHex, importRaw, keyPair, toHex } from './envelope-keys.ts'
+import { ALL_AEADS, ALL_KEMS, fromHex, importRaw, keyPair, LOW_ORDER, toHex } from './envelope-keys.ts'
 
 const vectors = (name: string) =>
   JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'))
@@ -229,19 +229,7 @@ t.test('When input is random or damaged, then node and noble agree to the byte',
   }
 })
 
-/**
- * u-coordinates of RFC 7748 that are of low order (the first seven) or not canonical (the rest), little-endian.
- * Those of low order follow from the curve: 0, 1, p-1, p, p+1, and the two roots of order eight.
- */
-const LOW_ORDER = [
-  '00'.repeat(32),
-  `01${'00'.repeat(31)}`,
-  `ec${'ff'.repeat(30)}7f`,
-  `ed${'ff'.repeat(30)}7f`,
-  `ee${'ff'.repeat(30)}7f`,
-  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
-  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
-]
+/** u-coordinates of RFC 7748 that are not canonical, little-endian. */
 const NON_CANONICAL = [
   `ef${'ff'.repeat(30)}7f`,
   `f0${'ff'.repeat(30)}7f`,

@@ -11,6 +11,20 @@ export const ALL_KEMS: readonly KemName[] = ['x25519', 'p256', 'xwing']
 export const ALL_AEADS: readonly AeadName[] = ['aes-128-gcm', 'aes-256-gcm', 'chacha20-poly1305']
 export const ALL_LETTERS: readonly SuiteLetter[] = ['x', 'p', 'q']
 
+/**
+ * u-coordinates of RFC 7748 that are of low order, little-endian. They follow from the curve: 0, 1, p-1, p, p+1, and the two
+ * roots of order eight.
+ */
+export const LOW_ORDER: readonly string[] = [
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+]
+
 const LETTERS: Readonly<Record<KemName, SuiteLetter>> = { x25519: 'x', p256: 'p', xwing: 'q' }
 
 export function fromHex(hex: string): Uint8Array {
