@@ -16,16 +16,16 @@ import type { Chronicle } from './chronicle.ts'
 import type { Clock } from './clock.ts'
 import { confirm } from './confirming.ts'
 import { dueVersions, purgeDue } from './key-life.ts'
-import { type Alarmed, decryption, derivation, open, rewrapping, type Work } from './opening.ts'
+import { Locking } from './locking.ts'
+import { decryption, derivation, open, rewrapping, type Work } from './opening.ts'
 import { Presence } from './panel/presence.ts'
 import { type Call, perform } from './perform.ts'
-import { pinOf, Recorder } from './recorder.ts'
+import { Recorder } from './recorder.ts'
 import { Counters, report } from './report.ts'
 import type { Caller, EventParams, Method, Params, Results } from './rpc/messages.ts'
 import type { Service } from './service.ts'
 import { readSettings } from './settings.ts'
 import { Tickets } from './tickets.ts'
-import { liftLockdown, unlockDevice } from './unlocking.ts'
 import type { Vault } from './vault.ts'
 
 /** What the keeper is given. */
@@ -52,6 +52,7 @@ export class Keeper extends EventEmitter<Events> {
   readonly #service: Service
   readonly #vault: Vault
   readonly #recorder: Recorder
+  readonly #locking: Locking
   readonly #counters = new Counters()
   #changes: Promise<unknown> = Promise.resolve()
   /** Resolves when the budgets have been counted; decisions wait for it. */
@@ -64,6 +65,11 @@ export class Keeper extends EventEmitter<Events> {
     this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
     const now = () => Math.floor(clock.wall() / 1000)
     this.#service = { ...parts, presence, recorder: this.#recorder, tickets: new Tickets(), now }
+    this.#locking = new Locking(this.#service, {
+      changed: () => this.emit('trust', this.trust()),
+      // After the change that opened it, which it would wait for.
+      opened: () => void this.purge(),
+    })
   }
 
   get namespace(): string {
@@ -177,13 +183,20 @@ export class Keeper extends EventEmitter<Events> {
       case 'derive':
         return this.#derive(caller, params)
       case 'lock':
-        return this.#lock(caller)
+        await this.#locking.lock(caller)
+        return { state: this.state }
       case 'lockdown':
-        return this.#lockDown(caller, params)
+        await this.#locking.lockDown(caller, {
+          what: 'lockdown',
+          why: (params as Params<'lockdown'>).reason || `by ${caller.name}`,
+        })
+        return { state: this.state }
       case 'unlock':
-        return this.#unlock(caller, params)
+        await this.#locking.unlock(caller, params, this.#standing(caller)!)
+        return { state: this.state }
       case 'liftLockdown':
-        return this.#liftLockdown(caller, params)
+        await this.#locking.lift(caller, params)
+        return { state: this.state }
       case 'report':
         return report(this.#service, this.#counters)
       case 'auditCheckpoint':
@@ -221,7 +234,7 @@ export class Keeper extends EventEmitter<Events> {
     try {
       const result = await perform(this.#service, { ...call, index })
       if (method === 'revoke') this.#revoked((params as Params<'revoke'>).name, result as Uint8Array[])
-      if (method === 'provision') await this.#opened()
+      if (method === 'provision') await this.#locking.opened()
       if (method === 'changeSettings') this.#recorder.chronicle.tries.limits = readSettings(this.#vault).tries
       if (this.#vault.generation > generation) await this.#wrote(caller)
       return method === 'revoke' ? { revoked: (params as Params<'revoke'>).name } : result
@@ -257,67 +270,10 @@ export class Keeper extends EventEmitter<Events> {
     try {
       return await change()
     } finally {
-      await this.#countBudgets().finally(() => {
+      await this.#locking.countBudgets().finally(() => {
         this.#counted = null
         resolve()
       })
-    }
-  }
-
-  /** Without the counts nothing may be decided: when they cannot be had, the keys are forgotten. */
-  async #countBudgets(): Promise<void> {
-    try {
-      await this.#recorder.recount(this.#vault.unlocked?.grants ?? [], readSettings(this.#vault).tries)
-    } catch (error) {
-      this.#forget()
-      throw error
-    }
-  }
-
-  /** The keys are there: the log can be signed, and budgets must be known before anything is decided. */
-  async #opened(): Promise<void> {
-    this.#recorder.log.setSigner(this.#vault.unlocked?.logKey ?? null)
-    await this.#countBudgets()
-    // After this change, which it would wait for.
-    void this.purge()
-  }
-
-  async #unlock(caller: Caller, params: Params<'unlock'>): Promise<{ state: State }> {
-    const factor = 'passphrase' in params ? 'passphrase' : 'pin' in params ? 'pin' : 'host-share'
-    await this.#try(caller, factor, () =>
-      unlockDevice(this.#service, caller, params, this.#standing(caller)!),
-    )
-    try {
-      const { generation } = this.#vault
-      const detail = { pin: pinOf(caller), generation }
-      await this.#opened()
-      await this.#recorder.allowed(caller, 'unlocked', detail)
-    } catch (error) {
-      this.#forget()
-      throw error
-    }
-    return { state: this.state }
-  }
-
-  async #liftLockdown(caller: Caller, params: Params<'liftLockdown'>): Promise<{ state: State }> {
-    await this.#try(caller, 'passphrase', () => liftLockdown(this.#service, caller, params))
-    await this.#recorder.allowed(caller, 'unlocked', {
-      pin: pinOf(caller),
-      generation: this.#vault.generation,
-    })
-    await this.#recorder.allowed(caller, 'liftLockdown')
-    return { state: this.state }
-  }
-
-  /** Writes a try with a secret before it is checked, so that a power cut gives none back. */
-  async #try(caller: Caller, factor: string, attempt: () => Promise<void>): Promise<void> {
-    this.#recorder.mayTry(caller)
-    await this.#recorder.allowed(caller, 'unlock', { factor, pin: pinOf(caller) })
-    try {
-      await attempt()
-    } catch (error) {
-      await this.#recorder.failed(caller, 'unlock', error)
-      throw error
     }
   }
 
@@ -348,20 +304,8 @@ export class Keeper extends EventEmitter<Events> {
     if (this.#counted) await this.#counted
     const { result, alarm } = await open(this.#service, caller, work, this.#counters, touched)
     // The answer does not wait for the log: a canary must take no longer than what does not open.
-    if (alarm) void this.#lockdownNow(caller, alarm)
+    if (alarm) void this.#locking.lockDown(caller, alarm)
     return result()
-  }
-
-  /** Waits for nothing: a change that is under way becomes visible at the next unlock. */
-  async #lock(caller: Caller): Promise<{ state: State }> {
-    this.#forget()
-    await this.#recorder.told({ agent: caller.name, role: caller.role, action: 'lock', outcome: 'allowed' })
-    return { state: this.state }
-  }
-
-  async #lockDown(caller: Caller, { reason }: Params<'lockdown'>): Promise<{ state: State }> {
-    await this.#lockdownNow(caller, { what: 'lockdown', why: reason || `by ${caller.name}` })
-    return { state: this.state }
   }
 
   /**
@@ -372,24 +316,6 @@ export class Keeper extends EventEmitter<Events> {
     const { state } = this
     if (state !== 'locked' && state !== 'operational') return
     const button = { name: 'button', role: '' }
-    await this.#lockdownNow(button, { what: 'lockdown', why: 'the button of the device was held' })
-  }
-
-  /** Forgets every key before it returns; resolves when it is written why. */
-  #lockdownNow({ name, role }: Pick<Caller, 'name' | 'role'>, { what, why }: Alarmed): Promise<void> {
-    this.#recorder.chronicle.lockDown({ what, when: this.#service.now(), why })
-    this.#forget()
-    const code = what === 'lockdown' ? {} : { code: what }
-    const entry = { agent: name, role, action: 'lockdown', outcome: 'allowed', reason: why, ...code } as const
-    return this.#recorder.told(entry)
-  }
-
-  /** Forgets every key and tells the gates, before anything else happens. */
-  #forget(): void {
-    this.#recorder.log.setSigner(null)
-    this.#service.tickets.forget()
-    this.#vault.lock()
-    this.#service.presence.withdraw(this.namespace)
-    this.emit('trust', this.trust())
+    await this.#locking.lockDown(button, { what: 'lockdown', why: 'the button of the device was held' })
   }
 }
