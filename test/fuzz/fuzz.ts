@@ -20,6 +20,8 @@ export interface Door {
    * @throws any error for what must not be
    */
   take(input: Buffer, random: Random): Promise<string>
+  /** Ends what it started. */
+  close?(): Promise<void>
 }
 
 export interface Report {

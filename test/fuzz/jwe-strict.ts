@@ -57,16 +57,20 @@ function isCanonical(text: unknown): boolean {
   return typeof text === 'string' && Buffer.from(text, 'base64url').toString('base64url') === text
 }
 
-/** There are as many colons outside of strings as members, if none is there twice. */
+/** A string before a colon names a member of the innermost object that is open; names are the same that spell the same. */
 function read(text: string): Json {
   const value = JSON.parse(text) as Json
-  const colons = text.replace(/"(?:\\.|[^"\\])*"/g, '').split(':').length - 1
-  need(colons === countMembers(value), 'a member twice')
+  const open: Set<string>[] = []
+  let last = ''
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
+    if (token === '{' || token === '[') open.push(new Set())
+    else if (token === '}' || token === ']') open.pop()
+    else if (token !== ':') last = token
+    else {
+      const name = JSON.parse(last) as string
+      need(!open.at(-1)!.has(name), 'a member twice')
+      open.at(-1)!.add(name)
+    }
+  }
   return value
-}
-
-function countMembers(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0
-  const inside = Object.values(value).reduce((sum: number, each) => sum + countMembers(each), 0)
-  return inside + (Array.isArray(value) ? 0 : Object.keys(value).length)
 }

@@ -1,8 +1,7 @@
 /** Changes to a JWE that keep its form: a member taken, put or replaced; a bit of a part, which is written down again as base64url. */
 import { PLACE } from './keeper.ts'
 import type { Random } from './random.ts'
-
-type Json = Record<string, unknown>
+import { parseJson, type Vocabulary, varyJson } from './vary-json.ts'
 
 const NAMES = [
   'alg',
@@ -52,13 +51,13 @@ const VALUES: readonly unknown[] = [
   ...[null, true, 0, -1, 2 ** 53, 1e300, [], {}, ['clv'], ['zip'], [[[]]], PLACE, { ...PLACE, record: '' }],
 ]
 
-const LONGEST = 4096
+const VOCABULARY: Vocabulary = { names: NAMES, values: VALUES, vary: varyPart }
 
 /** @returns what it was made of, `null` where it has not the form */
 export function varyHeader(header: string, random: Random): string | null {
-  const value = parse(header)
+  const value = parseJson(header)
   if (!value) return null
-  varyObject(value, random)
+  varyJson(value, random, VOCABULARY)
   return JSON.stringify(value, null, random.below(8) === 0 ? 1 : 0)
 }
 
@@ -70,49 +69,13 @@ export function varyText(text: string, random: Random): string | null {
     parts[at] = varyPart(parts[at]!, random)
     return parts.join('.')
   }
-  const value = parse(text)
+  const value = parseJson(text)
   if (!value) return null
   const name = random.of(Object.keys(value))
   const part = value[name]
   if (typeof part === 'string' && random.below(2) === 0) value[name] = varyPart(part, random)
-  else varyObject(value, random)
+  else varyJson(value, random, VOCABULARY)
   return JSON.stringify(value)
-}
-
-function parse(text: string): Json | null {
-  // What is that long is nested more deeply than can be written down again.
-  if (text.length > LONGEST) return null
-  try {
-    const value = JSON.parse(text) as unknown
-    return typeof value === 'object' && value !== null && Object.keys(value).length > 0
-      ? (value as Json)
-      : null
-  } catch {
-    return null
-  }
-}
-
-function varyObject(object: Json, random: Random): void {
-  const name = random.of(Object.keys(object))
-  const inner = object[name]
-  const isInner = typeof inner === 'object' && inner !== null && Object.keys(inner).length > 0
-  if (isInner && random.below(3) > 0) {
-    varyObject(inner as Json, random)
-    return
-  }
-  switch (random.below(4)) {
-    case 0:
-      delete object[name]
-      break
-    case 1:
-      object[random.of(NAMES)] = random.of(VALUES)
-      break
-    case 2:
-      object[name] = random.of(VALUES)
-      break
-    default:
-      object[name] = typeof inner === 'string' ? varyPart(inner, random) : random.of(VALUES)
-  }
 }
 
 /** Of a header, which is JSON in base64url, a member; of all else a bit, or its length. */

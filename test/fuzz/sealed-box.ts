@@ -3,8 +3,6 @@
  * written down, and the rest: text, or the bytes of a box. What must hold: a box opens as it was sealed and under its own key, in
  * each canonical way to write it, or not at all; the place changes nothing; what does not open says the same under every key.
  */
-import { hsalsa, xsalsa20poly1305 } from '@noble/ciphers/salsa.js'
-import { blake2b } from '@noble/hashes/blake2.js'
 import type { Wanted } from '../../appliance/keeper/asked.ts'
 import type { Opened } from '../../appliance/keeper/rpc/messages.ts'
 import type { ErrorCode } from '../../protocol/api/errors.ts'
@@ -15,8 +13,9 @@ import { openSealedBox, readSealedBox } from '../../protocol/envelope/sealed-box
 import { importRaw, LOW_ORDER } from '../protocol/envelope-keys.ts'
 import { fixedBytes, fixedKey, publicOf } from './fixed.ts'
 import type { Door } from './fuzz.ts'
-import { checkAlike, checkMessages, codeOf, keeperWith, PLACE, VALUE } from './keeper.ts'
+import { checkAlike, checkMessages, codeOf, keeperWith, PLACE } from './keeper.ts'
 import type { Random } from './random.ts'
+import { sealWith } from './sealed-box-make.ts'
 
 /** By the letters of the inputs, from `A` on; a twin differs in its private key. */
 const KEYS = [
@@ -38,16 +37,6 @@ const WRITINGS: Readonly<Record<string, (rest: Buffer) => string>> = {
   v: rest => rest.toString('base64url') + '='.repeat((3 - (rest.length % 3)) % 3),
 }
 const CODES: ReadonlySet<ErrorCode> = new Set(['bad-token', 'open-failed', 'wrong-use'])
-
-/** As `crypto_box_seal` does, for a secret that need not be that of the two keys. */
-function sealWith(secret: Uint8Array, ephemeral: Uint8Array, publicKey: Uint8Array, value = VALUE): Buffer {
-  const words = new Uint32Array(8)
-  const sigma = new Uint32Array(new TextEncoder().encode('expand 32-byte k').buffer)
-  hsalsa(sigma, new Uint32Array(Uint8Array.from(secret).buffer), new Uint32Array(4), words)
-  const nonce = blake2b(Buffer.concat([ephemeral, publicKey]), { dkLen: 24 })
-  const box = xsalsa20poly1305(new Uint8Array(words.buffer), nonce).encrypt(Buffer.from(value))
-  return Buffer.concat([ephemeral, box])
-}
 
 function seal(key: string, version = 2): Buffer {
   const { main, publicKey } = importRaw('x25519', fixedBytes(`ephemeral ${key}`))
