@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { connect } from '../../../host-agent/shop/database/connect.ts'
 import { parseMapping } from '../../../host-agent/shop/mapping/mapping.ts'
+import { noteDatabase } from './noting.ts'
 import {
   makeCertificates,
   PASSWORD,
@@ -55,6 +56,7 @@ async function withServer(t: Test, kind: SecuredServer['kind']): Promise<void> {
   await server.run(`INSERT INTO customers VALUES (1, '${PHONE}')`)
 
   await t.test('with both right, rows are sealed', async t => {
+    await noteDatabase(t, server, 'is spoken to over TLS, with a password')
     const inEnvironment = { CLAVIGER_DATABASE_PASSWORD: PASSWORD }
     t.equal(await connecting({ authority, passwordFile }), 1)
     t.equal(await connecting({ authority }, inEnvironment), 1)

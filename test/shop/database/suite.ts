@@ -7,6 +7,7 @@ import { connect } from '../../../host-agent/shop/database/connect.ts'
 import type { Database } from '../../../host-agent/shop/database/database.ts'
 import { parseMapping } from '../../../host-agent/shop/mapping/mapping.ts'
 import { sealTable } from '../../../host-agent/shop/sealing/seal-table.ts'
+import { noteDatabase } from './noting.ts'
 import { type Shop, startShop, whyNot } from './servers.ts'
 import { openToken, PUBLIC_KEY, Runs } from './shop.ts'
 
@@ -116,6 +117,7 @@ async function faultsAreSaid(t: Test, shop: Shop, runs: Runs, long: string): Pro
 }
 
 async function survivesKills(t: Test, shop: Shop, runs: Runs, long: string, rows: number): Promise<void> {
+  await noteDatabase(t, shop, 'rows are sealed in place, also over kills')
   await shop.run(
     `CREATE TABLE customers (region varchar(20) NOT NULL, id bigint NOT NULL, phone ${long}, name ${long} NOT NULL, PRIMARY KEY (region, id))`,
   )

@@ -10,6 +10,7 @@ import { type Seal, sealer } from '../../../host-agent/seal/seal.ts'
 import { connectionAt } from '../../../host-agent/shop/mapping/connection.ts'
 import { openQueue } from '../../../host-agent/shop/sharing/open-queue.ts'
 import { starter } from '../../cli/run.ts'
+import { noteDatabase } from './noting.ts'
 import { type Shop, startShop, whyNot } from './servers.ts'
 import { LITTLE, LITTLE_PURPOSES, ROTATE, startTwins, type Twins } from './workers.ts'
 
@@ -229,7 +230,10 @@ export async function workersSuite(kind: 'mariadb' | 'postgres'): Promise<void> 
   })
   await t.test(
     'When workers are killed again and again, then every row is done once, and opens to what it was',
-    t => survivesKills(t, shop),
+    async t => {
+      await noteDatabase(t, shop, 'workers share a rewrap')
+      await survivesKills(t, shop)
+    },
   )
   await t.test('When an appliance refuses, then its worker gives the range back, and others do it', t =>
     givesBack(t, shop),
