@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { DEMO_PASSPHRASE } from '../../host-agent/cli/demo/story.ts'
+import { noteProgram, versionIn } from '../support/compatibility.ts'
 import { dress, faultsOf } from './browser.ts'
 import {
   fieldOf,
@@ -93,7 +94,9 @@ t.test('When a shop seals, then its staff has a whole day of work', withoutDay()
     await unlock(staff)
   })
 
+  const note = { door: 'browsers', program: 'Chromium', version: versionIn(browser.version()) } as const
   await t.test('When somebody looks an order up, then the page reveals it', async t => {
+    noteProgram(t, { ...note, does: 'reveals a field in the staff’s page' })
     await staff.getByRole('link', { name: 'Reveal', exact: true }).click()
     await staff.getByRole('radio', { name: 'Look up' }).check()
     await staff.getByLabel('Key (id)').fill(String(ORDER))
@@ -111,6 +114,7 @@ t.test('When a shop seals, then its staff has a whole day of work', withoutDay()
   await t.test(
     'When the shop asks to show fields, then digits are compared, and a click reveals',
     async t => {
+      noteProgram(t, { ...note, does: 'reveals a field in a page of the shop, which cannot read it' })
       await card.getByText('visa •••• 4242').waitFor()
       t.match(await letIn(context, card), /^\d{4}$/)
       await orders.bringToFront()
@@ -138,6 +142,7 @@ t.test('When a shop seals, then its staff has a whole day of work', withoutDay()
   )
 
   await t.test('When labels are printed, then it is told how far they are', async t => {
+    noteProgram(t, { ...note, does: 'shows sheets of labels to print' })
     await staff.bringToFront()
     await staff.evaluate(`globalThis.told = []; new MutationObserver(() => {
       const text = document.querySelector('progress + p')?.textContent; if (text) told.push(text) }).observe(document.body, { subtree: true, childList: true, characterData: true })`)
