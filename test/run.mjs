@@ -3,34 +3,34 @@
  * not installed is a visible skip; with `CI` set it is a failure.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, globSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pageFaults } from './compatibility/check.ts'
+import { BUNDLES, bundlePrograms } from './support/bundled.ts'
 import { NOTES_FILE } from './support/compatibility.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const files = process.argv.slice(2)
+const all = () => globSync('test/**/*.test.ts', { cwd: root }).sort()
 /** How many of the files that take longest are named. */
 const SLOWEST = 8
 const totals = { pass: 0, fail: 0, skip: 0 }
 
-function run(command, args) {
-  return spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] }).status === 0
+function run(args, stdout = 'inherit') {
+  return spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', stdout, 'inherit'] }).status === 0
 }
 
-if (files.length === 0) totals[run(process.execPath, ['test/lint/main.ts']) ? 'pass' : 'fail']++
+if (files.length === 0) totals[run(['test/lint/main.ts']) ? 'pass' : 'fail']++
 
 const directory = mkdtempSync(join(tmpdir(), 'claviger-test-'))
 const output = join(directory, 'output.tap')
 process.env[NOTES_FILE] ??= join(directory, 'notes')
-const succeeded = run(join(root, 'node_modules/.bin/tap'), [
-  'run',
-  '--reporter=terse',
-  `--output-file=${output}`,
-  ...files,
-])
+process.env[BUNDLES] ??= await bundlePrograms()
+const printed = openSync(output, 'w')
+const succeeded = run(['test/files.ts', ...(files.length > 0 ? files : all())], printed)
+closeSync(printed)
 const tap = readFileSync(output, 'utf8')
 
 // tap's last comment holds the totals: # { total: 18, pass: 17, skip: 1 }
