@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { OpenError } from '../../protocol/envelope/errors.ts'
 import { openSealedBox, readSealedBox } from '../../protocol/envelope/sealed-box.ts'
+import { fuzz } from '../fuzz/fuzz.ts'
+import { door } from '../fuzz/sealed-box.ts'
 import { noteProgram, versionOf } from '../support/compatibility.ts'
 import { ask, missing } from '../support/programs.ts'
 import { keyPair, toHex } from './envelope-keys.ts'
@@ -93,3 +95,14 @@ t.test('When anything is read as a box, then it is refused with one of two error
     { numRuns: 2000 },
   )
 })
+
+t.test(
+  'When 10,000 mutated boxes are decided and opened, then each opens as it was sealed, or ends in the same words',
+  async t => {
+    const report = await fuzz(door, { seed: 11, inputs: 10_000, until: Number.POSITIVE_INFINITY })
+    t.equal(report.fault, undefined)
+    t.equal(report.count, 10_000)
+    for (const fate of ['opened', 'open-failed', 'bad-token', 'wrong-use'])
+      t.ok(report.fates[fate]! > 100, `${fate}: ${report.fates[fate]}`)
+  },
+)
