@@ -16,8 +16,9 @@ import { readLogKey, type Witness, witnessLog } from './witness.ts'
 
 /** How to connect; everything has a default. */
 export interface ConnectOptions {
+  /** How long a call is tried again while nobody answers; 5 seconds unless told. */
   patience?: Patience
-  /** Opens an address; another than {@link openWire} for a wire of one's own. */
+  /** Opens an address: `https://` and `serial:` unless told, those of this machine's agent too with {@link localWires}. */
   open?(address: string): Promise<Wire>
   /** Remembers the newest checkpoint of the audit log; without one the log is not looked at. */
   witness?: Witness
@@ -27,7 +28,9 @@ export interface ConnectOptions {
  * Connects as an enrolled agent, at the first of its addresses that answers. With a witness, the device's log must
  * continue what was seen before.
  *
- * @throws ConnectionError, also `log-rolled-back` and `bad-checkpoint`; ApplianceError
+ * @throws {@link ConnectionError} `bad-profile`, `unreachable`, `link-failed`, `device-mismatch`, `certificate-refused`, `bad-response`; with
+ * a witness also `log-rolled-back` and `bad-checkpoint`
+ * @throws {@link ApplianceError} what the device refuses, `unknown-agent` for one
  */
 export async function connectProfile(profile: Profile, options: ConnectOptions = {}): Promise<Appliance> {
   const pin = fromBase64url(profile.device)

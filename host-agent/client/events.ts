@@ -86,6 +86,7 @@ export function touchesOf({ name, data }: ServerEvent): number | null {
 
 /** What a watcher is told. */
 export interface Watching {
+  /** The state, now and at each change. */
   onState(state: State): void
   /** How many requests of the namespace wait for a press of the button; not told before there is one. */
   onTouch?(count: number): void

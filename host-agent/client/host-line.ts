@@ -129,6 +129,11 @@ export async function whyUnreachable(path: string, cause: Error): Promise<Connec
   const { code } = cause as NodeJS.ErrnoException
   const told = `${code ?? ''} ${cause.message}`
   if (/lock|EBUSY|busy|Access denied/i.test(told)) return heldByAnother(path, cause)
+  if (code === 'ERR_MODULE_NOT_FOUND')
+    return new ConnectionError('unreachable', `this program cannot open ${path} by itself`, {
+      cause,
+      hint: 'let the agent hold the device: claviger agent; or install the npm package serialport beside this program',
+    })
   if (/EACCES|permission denied/i.test(told))
     return new ConnectionError('unreachable', `this user may not open ${path}`, {
       cause,

@@ -9,7 +9,11 @@ import { agentSocket, devicesOfAgent, tunnelWire } from './tunnel.ts'
 import type { DonglePort } from './usb/ports.ts'
 import { openWire, type Wire } from './wire.ts'
 
-/** Opener of addresses for a user's programs; `usb:` alone stands for the only dongle that is plugged in. */
+/**
+ * Opener of addresses for a user's programs; `usb:` alone stands for the only dongle that is plugged in.
+ *
+ * @param env - `process.env`: where the agent is
+ */
 export function localWires(env: NodeJS.ProcessEnv): (address: string) => Promise<Wire> {
   return async address => {
     if (address.startsWith('usb:')) return usbWire(address.slice('usb:'.length), env)

@@ -31,7 +31,11 @@ export interface Profile extends Credentials {
   claim?: string
 }
 
-/** The directory of profiles: `$CLAVIGER_HOME`, else `claviger` in the user's configuration directory. */
+/**
+ * The directory of profiles: `$CLAVIGER_HOME`, else `claviger` in the user's configuration directory.
+ *
+ * @param env - `process.env`
+ */
 export function profileDirectory(env: NodeJS.ProcessEnv): string {
   // empty is not set
   return env.CLAVIGER_HOME || join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'claviger')
@@ -40,7 +44,11 @@ export function profileDirectory(env: NodeJS.ProcessEnv): string {
 /** A file beside the profiles that is none of them, so no enrolment can have its name. */
 export const RESERVED_NAME = 'settings'
 
-/** Names of all profiles, sorted. */
+/**
+ * Names of all profiles, sorted.
+ *
+ * @param directory - as {@link profileDirectory} says
+ */
 export async function listProfiles(directory: string): Promise<string[]> {
   const files = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
@@ -53,7 +61,8 @@ export async function listProfiles(directory: string): Promise<string[]> {
 /**
  * Reads a profile.
  *
- * @throws ConnectionError `bad-profile`
+ * @param directory - as {@link profileDirectory} says
+ * @throws {@link ConnectionError} `bad-profile`
  */
 export async function readProfile(directory: string, name: string): Promise<Profile> {
   const path = join(directory, `${name}.json`)

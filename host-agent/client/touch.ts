@@ -4,7 +4,14 @@ import type { Appliance } from './appliance.ts'
 /** What is answered sooner than this, ms, waits for nobody: a second connection would only cost time. */
 const ASK_AFTER = 400
 
-/** Does the work, and says to press the button when the device tells that a request of this namespace waits for that. */
+/**
+ * Does the work, and says to press the button when the device tells that a request of this namespace waits for that.
+ *
+ * @param say - is given a sentence for a person
+ * @param work - what may wait, such as {@link Appliance.decrypt}
+ * @returns what the work gives
+ * @throws what the work throws
+ */
 export async function withTouch<T>(
   appliance: Pick<Appliance, 'watchAll'>,
   say: (text: string) => void,

@@ -33,12 +33,18 @@ export interface AgentDevice {
   proved: boolean | null
   /** Changes whenever the agent and the device lost each other; `null` while they do not hear each other. */
   greeting: string | null
-  /** What is wrong, and what to do about it. */
+  /** What is wrong. */
   problem?: string
+  /** What to do about it. */
   hint?: string
 }
 
-/** Where the agent of this user listens; programs and agent derive it alike. */
+/**
+ * Where the agent of this user listens; programs and agent derive it alike.
+ *
+ * @param env - `process.env`, of which `CLAVIGER_HOME` and `XDG_RUNTIME_DIR` are read
+ * @returns path of a UNIX socket, or name of a pipe on Windows
+ */
 export function agentSocket(env: NodeJS.ProcessEnv, platform: NodeJS.Platform = process.platform): string {
   if (platform === 'win32') return `\\\\.\\pipe\\claviger-agent-${userInfo().username}`
   if (!env.CLAVIGER_HOME && env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, 'claviger', 'agent.sock')
@@ -70,7 +76,13 @@ export async function askAgent(
   }
 }
 
-/** The devices that the agent sees; `null` where no agent runs. @throws as {@link askAgent} */
+/**
+ * The devices that the agent sees.
+ *
+ * @param socketPath - as {@link agentSocket} says
+ * @returns `null` where no agent runs
+ * @throws {@link ConnectionError} `unreachable` with what the agent refused for; `link-failed`, `bad-response`
+ */
 export async function devicesOfAgent(socketPath: string): Promise<AgentDevice[] | null> {
   const asked = await askAgent(socketPath, { do: 'list' })
   asked?.socket.destroy()

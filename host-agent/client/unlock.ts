@@ -8,7 +8,12 @@ import { type Witness, witnessLog } from './witness.ts'
 /** What a person has to type for an enrolment to unlock its device. */
 export type Typed = 'passphrase' | 'PIN'
 
-/** @returns what has to be typed: `null` for nothing, `undefined` where the enrolment cannot unlock at all */
+/**
+ * What an enrolment needs of a person to unlock its device.
+ *
+ * @param profile - the enrolment
+ * @returns what has to be typed: `null` for nothing, `undefined` where the enrolment cannot unlock at all
+ */
 export function typedFor({ role, hostShare, unattended }: Profile): Typed | null | undefined {
   if (hostShare) return unattended ? null : 'PIN'
   return role === 'administrator' ? 'passphrase' : undefined
@@ -17,8 +22,13 @@ export function typedFor({ role, hostShare, unattended }: Profile): Typed | null
 /**
  * Unlocks, and looks at the log again: only now the device can sign for all of it.
  *
- * @param typed - the passphrase or PIN; not used where nothing has to be typed
- * @throws ApplianceError `unlock-refused`, `slot-destroyed`, `wrong-state`; ConnectionError as {@link witnessLog}
+ * @param appliance - connected as that enrolment
+ * @param profile - the enrolment
+ * @param typed - the passphrase or PIN, as {@link typedFor} says; not used where nothing has to be typed
+ * @param witness - the one that the device was connected with
+ * @returns the state: `operational`
+ * @throws {@link ApplianceError} `unlock-refused`, `slot-destroyed`, `wrong-state`
+ * @throws {@link ConnectionError} `log-rolled-back`, `bad-checkpoint`
  */
 export async function unlock(
   appliance: Appliance,

@@ -7,13 +7,14 @@ import { ConnectionError } from './errors.ts'
 export interface Wire {
   /** For people: `https://192.168.1.5:8443`, `serial:/dev/ttyACM0`. */
   readonly address: string
-  /** @throws ConnectionError `unreachable` or `link-failed` */
+  /** A fresh stream of bytes to the device. @throws ConnectionError `unreachable` or `link-failed` */
   open(): Promise<Duplex>
   /**
    * What stays the same for as long as this machine and the device hear each other without a break; `null` while they do not.
    * Missing where nobody can tell.
    */
   greeting?(): Promise<string | null>
+  /** Frees what the wire holds, a serial line for one. */
   close(): Promise<void>
 }
 

@@ -9,7 +9,12 @@ const PAUSE_MS = 10
 /** Writing takes milliseconds: a new file that lies there for longer is of a process that died. */
 const STALE_MS = 5000
 
-/** The witness of an enrolment, readable by its user only. */
+/**
+ * The witness of an enrolment, readable by its user only.
+ *
+ * @param directory - as `profileDirectory` says
+ * @param name - of the enrolment
+ */
 export function fileWitness(directory: string, name: string): Witness {
   const place = join(directory, `${name}.checkpoint`)
   const read = () =>
@@ -27,7 +32,11 @@ export function fileWitness(directory: string, name: string): Witness {
   }
 }
 
-/** A witness that forgets with its process. */
+/**
+ * A witness that forgets with its process.
+ *
+ * @param checkpoint - the newest that was seen; `null` for none
+ */
 export function memoryWitness(checkpoint: string | null = null): Witness {
   return {
     place: 'memory',

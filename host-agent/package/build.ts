@@ -10,6 +10,7 @@ import { type Bundle, bundle, ROOT } from './bundle.ts'
 import { packageTree } from './contents.ts'
 import { controlFields, SCRIPTS } from './control.ts'
 import { writeDeb } from './deb.ts'
+import { type Library, makeLibrary } from './library/library.ts'
 import { type Licensed, readLicence } from './licences.ts'
 import { bundlePage, type Page } from './page.ts'
 
@@ -46,10 +47,11 @@ const NATIVE_PACKAGES: Readonly<
 export interface Scripts {
   readonly bundle: Bundle
   readonly page: Page
+  readonly library: Library
 }
 
 export async function bundleScripts(version: string): Promise<Scripts> {
-  return { bundle: await bundle(version), page: await bundlePage() }
+  return { bundle: await bundle(version), page: await bundlePage(), library: await makeLibrary(version) }
 }
 
 /**
@@ -58,7 +60,7 @@ export async function bundleScripts(version: string): Promise<Scripts> {
  */
 export async function buildDeb(
   architecture: Machine,
-  { bundle, page }: Scripts,
+  { bundle, page, library }: Scripts,
   options: BuildOptions,
 ): Promise<{ name: string; bytes: Buffer }> {
   const { version, time, level } = options
@@ -76,7 +78,7 @@ export async function buildDeb(
     await get(names.usb[0]),
     await get('@serialport/bindings-cpp'),
   ]
-  const bundled = [...new Set([...bundle.npm, ...page.npm])]
+  const bundled = [...new Set([...bundle.npm, ...page.npm, ...library.npm])]
   const licences = await Promise.all(
     bundled.map(path => readLicence(join(ROOT, path), npmPackage(lock, path))),
   )
@@ -87,6 +89,7 @@ export async function buildDeb(
     commands: await loadCommands(),
     bundle,
     page: page.files,
+    library: library.files,
     node: fileOf(node.files, 'package/bin/node'),
     native: {
       usb: fileOf(usb.files, `package/${names.usb[1]}`),

@@ -80,6 +80,24 @@ async function bundleFiles(version: string, options: BuildOptions): Promise<Bund
   }
 }
 
+/**
+ * The library for programs of others: a module for each door, and what they share or load late beside them. It is for people to read in
+ * a stack trace, so its lines stay, and a serial port needs a package that they install themselves.
+ *
+ * @param doors source of each, by its name
+ */
+export function bundleLibrary(doors: Readonly<Record<string, string>>, version: string): Promise<Bundle> {
+  return bundleFiles(version, {
+    entryPoints: { ...doors },
+    chunkNames: 'parts/[name]-[hash]',
+    external: ['serialport'],
+    minifySyntax: false,
+    minifyWhitespace: false,
+    define: {},
+    plugins: [ownFiles(version)],
+  })
+}
+
 /** Nothing is written there: paths in what esbuild returns begin with it. */
 const OUTPUT = `${ROOT}package`
 

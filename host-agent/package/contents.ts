@@ -25,6 +25,8 @@ export interface Parts {
   readonly bundle: Bundle
   /** The page's files as the browser gets them, by path. */
   readonly page: ReadonlyMap<string, Uint8Array>
+  /** The library's files by path. */
+  readonly library: ReadonlyMap<string, Uint8Array | string>
   readonly node: Uint8Array
   /** The native modules, by the names of {@link NATIVE}. */
   readonly native: Readonly<Record<keyof typeof NATIVE, Uint8Array>>
@@ -64,13 +66,14 @@ export async function packageTree(parts: Parts): Promise<Tree> {
   return tree
 }
 
-function addPrograms(tree: Tree, { architecture, bundle, page, node, native }: Parts): void {
+function addPrograms(tree: Tree, { architecture, bundle, page, library, node, native }: Parts): void {
   tree.file(`${HOME}/node`, stripElf(node, architecture), { mode: 0o755 })
   for (const [name, path] of Object.entries(NATIVE))
     tree.file(`${HOME}/${path}`, stripElf(native[name as keyof typeof NATIVE], architecture))
   for (const [path, bytes] of bundle.scripts)
     tree.file(`${HOME}/${path}`, bytes, isProgram(path) ? { mode: 0o755 } : {})
   for (const [path, bytes] of page) tree.file(`${HOME}/page/${path}`, bytes)
+  for (const [path, content] of library) tree.file(`${HOME}/library/${path}`, content)
   tree.link('usr/bin/claviger', '../lib/claviger/claviger.mjs')
   // It starts the program of the same name where no agent runs.
   tree.link('usr/bin/age-plugin-claviger', '../lib/claviger/age-plugin-claviger.pl')

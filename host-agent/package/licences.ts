@@ -16,22 +16,33 @@ export async function readLicence(directory: string, one: NpmPackage): Promise<L
   return { ...one, text: name === undefined ? null : await readFile(join(directory, name), 'utf8') }
 }
 
-/** The same text of several packages is there once. */
+/** The file `copyright` of the Debian package. */
 export function copyright(parts: readonly Licensed[]): string {
+  return [
+    OURS,
+    `The scripts and native modules below /usr/lib/claviger hold code of the packages that follow, and node is Node.js.\n`,
+    ...licenceTexts(parts),
+  ].join(RULE)
+}
+
+/** What the packages are under, each after the other. */
+export function licences(parts: readonly Licensed[]): string {
+  return licenceTexts(parts).join(RULE)
+}
+
+const RULE = `\n${'-'.repeat(79)}\n\n`
+
+/** The same text of several packages is there once. */
+function licenceTexts(parts: readonly Licensed[]): string[] {
   const byText = Map.groupBy(
     parts.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     ({ text, name, version }) =>
       text?.trim() ?? `${name} ${version} names its licence and brings no text of it.`,
   )
-  const others = [...byText].map(
+  return [...byText].map(
     ([text, members]) =>
       `${members.map(({ name, version, license }) => `${name} ${version}: ${license ?? 'see below'}`).join('\n')}\n\n${text}\n`,
   )
-  return [
-    OURS,
-    `The scripts and native modules below /usr/lib/claviger hold code of the packages that follow, and node is Node.js.\n`,
-    ...others,
-  ].join(`\n${'-'.repeat(79)}\n\n`)
 }
 
 const OURS = `Claviger is Copyright the Claviger maintainers.

@@ -1,5 +1,4 @@
 /** `npm run package`: makes the Debian packages of the host agent. docs/install.md, docs/decisions/deb.md. */
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -10,7 +9,7 @@ import { Progress } from '../../image-build/fetch/progress.ts'
 import type { Machine } from '../../image-build/tree/elf.ts'
 import { VERSION } from '../version.ts'
 import { buildDeb, bundleScripts } from './build.ts'
-import { ROOT } from './bundle.ts'
+import { sourceDate } from './source-date.ts'
 
 const USAGE = `npm run package -- [--arch amd64|arm64]… [--out DIR] [--level N] [--offline] [--set-version VERSION]
 
@@ -53,7 +52,7 @@ async function main(): Promise<void> {
   const cache = new Cache(cacheDirectory(process.env))
   const build = { version, time: sourceDate(), level, cache, progress, offline: values.offline }
 
-  progress.say('bundle the command line, the page and the appliance of the demo')
+  progress.say('bundle the command line, the page, the library and the appliance of the demo')
   const scripts = await bundleScripts(version)
   if (scripts.page.files.size === 0)
     progress.say('there is no page in host-agent/agent/page/web: the package has none')
@@ -65,18 +64,6 @@ async function main(): Promise<void> {
     const sum = createHash('sha256').update(bytes).digest('hex')
     process.stdout.write(`${sum}  ${path}  ${(bytes.length / 1e6).toFixed(1)} MB\n`)
   }
-}
-
-/** @throws ImageError where neither says when */
-function sourceDate(): number {
-  const told =
-    process.env.SOURCE_DATE_EPOCH ??
-    spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: ROOT, encoding: 'utf8' }).stdout?.trim()
-  if (!told || !/^\d{1,10}$/.test(told))
-    throw new ImageError('it is not known when the sources were last changed', {
-      hint: 'build in a checkout, or say SOURCE_DATE_EPOCH',
-    })
-  return Number(told)
 }
 
 try {

@@ -12,7 +12,9 @@ export { type Seal, SealError } from './sealer.ts'
 const HPKE = { x: nodeHpke(FIELD_SUITES.x), p: nodeHpke(FIELD_SUITES.p), q: nodeHpke(FIELD_SUITES.q) }
 
 /**
- * A function that seals values to a public key (`clvp1:…`), on node:crypto.
+ * A function that seals values to a public key, on node:crypto.
+ *
+ * @param publicKey - `clvp1:…`, as `claviger admin key show --public` prints it
  * @throws KeyError `bad-key` when the text is not a public key.
  */
 export function sealer(publicKey: string): Seal {

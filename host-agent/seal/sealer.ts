@@ -16,7 +16,8 @@ export class SealError extends ClavigerError {
 }
 
 /**
- * Seals a value, text or bytes of at most 64 KiB, for a place in a record and returns the token.
+ * Seals a value, text or bytes of at most 64 KiB, for a place in a record and returns the token. All errors are {@link ClavigerError}.
+ *
  * @throws ContextError `bad-context`
  * @throws ForbiddenFieldError `forbidden-field` for a class that must never be stored, such as `card.cvv`.
  * @throws TokenError `bad-token` when the value is too long.

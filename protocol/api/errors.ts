@@ -107,7 +107,9 @@ export interface ErrorOptionsWithHint extends ErrorOptions {
  * what failed by class and why by `code`.
  */
 export class ClavigerError extends Error {
+  /** What was refused or failed; stable. */
   readonly code: ErrorCode
+  /** The next step for the reader, in one sentence without a capital or a full stop. */
   readonly hint: string | undefined
   /** When to try again, seconds since 1970. */
   readonly free: number | undefined
