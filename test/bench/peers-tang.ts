@@ -178,7 +178,10 @@ async function withAppliance<T>(directory: string, use: (subjects: Subject[]) =>
         await once.derive(body)
         await once.close()
       }),
-      calling('claviger, connections kept', async () => void (await desk.derive(body))),
+      {
+        ...calling('claviger, connections kept', async () => void (await desk.derive(body))),
+        isCompiled: true,
+      },
     ])
   } finally {
     await appliance.close()
