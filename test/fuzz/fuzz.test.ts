@@ -1,5 +1,6 @@
-/** The fuzzer itself: the same inputs for the same seed, and what it calls a fault; then the door of HTTP, which has no other test to end. */
+/** The fuzzer itself: the same inputs for the same seed, and what it calls a fault; then the doors that are no single parser's. */
 import t from 'tap'
+import { door as age } from './age.ts'
 import { type Door, fuzz } from './fuzz.ts'
 import { Random } from './random.ts'
 import { door } from './rest.ts'
@@ -70,4 +71,12 @@ t.test('When 1,500 mutated bodies are posted, then each is answered as documente
   t.equal(count, 1500)
   for (const fate of ['opened', 'agreed', 'malformed-request', 'item bad-token', 'item open-failed'])
     t.ok(fates[fate]! > 10, `${fate}: ${fates[fate]}`)
+})
+
+t.test('When 10,000 mutated talks of age come, then each ends as the protocol says', async t => {
+  const { count, fault, fates } = await fuzz(age, { seed: 11, inputs: 10_000, until: ENDLESS })
+  t.equal(fault, undefined)
+  t.equal(count, 10_000)
+  for (const fate of ['file-key', 'error', 'not the protocol', 'recipient-stanza'])
+    t.ok(fates[fate]! > 50, `${fate}: ${fates[fate]}`)
 })
