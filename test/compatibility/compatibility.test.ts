@@ -143,7 +143,7 @@ t.test('When a table is written, then a program has one line, and its marks stay
   const page = formatPage(rowsOf(NOTES))
   t.match(page, '\n| rage | 0.12.1 | opens a \\| b |  |\n')
   t.match(page, '\n| age | 1.1.1, 1.2.1 | opens | encrypts to `age1pq1…`: it is too old |\n')
-  t.match(page, '\n| age | 1.10.0 | encrypts to `age1pq1…`<br>opens |  |\n')
+  t.match(page, '\n| age | 1.10.0 | • encrypts to `age1pq1…`<br>• opens |  |\n')
   t.notMatch(page, '## Databases', 'what nobody tried has no table')
 })
 

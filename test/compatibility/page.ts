@@ -30,6 +30,7 @@ const CHAPTERS: Readonly<Record<Door, Chapter>> = {
   'sealed boxes': {
     title: 'Sealed boxes',
     before: 'libsodium’s `crypto_box_seal`: [foreign ciphertexts](formats/foreign.md#sealed-boxes).',
+    after: 'Not tried: `libsodium-wrappers` of npm.',
   },
   REST: { title: 'REST', before: 'Programs that ask the device over the LAN: [the API](api.md).' },
   'HPKE tokens': {
@@ -54,8 +55,8 @@ const INTRODUCTION = `# Does my program work with it?
 Programs of others that the tests run against a device, or against the code that opens: in which version, what they did, and what they can not do. A program, a
 version or a deed that is not here was not tried, and may work all the same.
 
-Nobody writes this page. Each entry is noted by a test that passed, and the version is what the program itself said; \`npm run compatibility\` runs those tests and
-makes the page, and \`npm test\` fails where it says something else than the tests.
+Nobody writes this page. Each entry is noted by a test that passed, and the version is what the program or its package said in that run. \`npm run compatibility\`
+runs those tests and makes the page; where all of these programs are installed (\`.ci/run\`), \`npm test\` fails if the page says something else than the tests.
 `
 
 const HEAD = '| program | version tested | what works | what does not, and why |\n|---|---|---|---|'
@@ -72,11 +73,24 @@ export function formatPage(rows: readonly Row[]): string {
 }
 
 function formatRow({ program, versions, works, fails }: Row): string {
-  const cells = [program, versions.join(', '), works.join(BREAK), fails.join(BREAK)]
+  const cells = [program, versions.join(', '), formatDeeds(works), formatDeeds(fails)]
   return `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
 const BREAK = '<br>'
+const BULLET = '• '
+
+/** A line for each; where there are several, one sees which lines belong together. */
+function formatDeeds(deeds: readonly string[]): string {
+  return deeds.length < 2 ? deeds.join('') : deeds.map(deed => BULLET + deed).join(BREAK)
+}
+
+function readDeeds(cell = ''): string[] {
+  return cell
+    .split(BREAK)
+    .map(deed => (deed.startsWith(BULLET) ? deed.slice(BULLET.length) : deed))
+    .filter(Boolean)
+}
 
 /** One claim of the page, whatever the version: its door, its program, and what works or does not. */
 interface Claim {
@@ -99,14 +113,9 @@ function readPage(text: string): Claim[] {
     if (!door) return []
     return [...chapter.matchAll(/^\| (.*) \|$/gm)].slice(1).flatMap(([, line]) => {
       const [program, , ...cells] = line!.split(' | ').map(cell => cell.replaceAll('\\|', '|'))
-      const [works, fails] = cells.map(cell => cell.split(BREAK).filter(Boolean))
-      return claimsOf({
-        door: door as Door,
-        program: program!,
-        versions: [],
-        works: works ?? [],
-        fails: fails ?? [],
-      })
+      const [works, fails] = cells
+      const read = { works: readDeeds(works), fails: readDeeds(fails) }
+      return claimsOf({ door: door as Door, program: program!, versions: [], ...read })
     })
   })
 }

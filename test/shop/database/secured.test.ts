@@ -56,7 +56,7 @@ async function withServer(t: Test, kind: SecuredServer['kind']): Promise<void> {
   await server.run(`INSERT INTO customers VALUES (1, '${PHONE}')`)
 
   await t.test('with both right, rows are sealed', async t => {
-    await noteDatabase(t, server, 'is spoken to over TLS, with a password')
+    await noteDatabase(t, server, 'is reached over TLS, with a password')
     const inEnvironment = { CLAVIGER_DATABASE_PASSWORD: PASSWORD }
     t.equal(await connecting({ authority, passwordFile }), 1)
     t.equal(await connecting({ authority }, inEnvironment), 1)
