@@ -12,22 +12,25 @@ const Ciphertext = Type.String({
   description: 'a token, a JWE, a sealed box of libsodium, a stanza of age, or what an imported key opens',
 })
 
+const Ref = Type.Optional(Type.String({ maxLength: 128, description: 'comes back with the result' }))
+const Reason = Type.Optional(Type.String({ maxLength: 255, description: 'for the log' }))
+
 const DecryptItem = Type.Object(
   {
     ciphertext: Ciphertext,
     context: Type.Object(
       { field: Type.String({ maxLength: 255 }), record: Type.String({ maxLength: 255 }) },
-      closed,
+      { ...closed, description: 'where it stands, as it was said when it was sealed' },
     ),
     key: Type.Optional(KeyRef),
-    reveal: Type.Optional(literals(REVEALS)),
+    reveal: Type.Optional(literals(REVEALS, 'how much of the value; full unless told')),
     keep: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 6, description: 'characters that a mask leaves' }),
     ),
     candidate: Type.Optional(Type.String({ maxLength: 4096, description: 'what equals compares with' })),
-    recipient: Type.Optional(Name),
-    encoding: Type.Optional(literals(['base64url'])),
-    ref: Type.Optional(Type.String({ maxLength: 128 })),
+    recipient: Type.Optional({ ...Name, description: 'whom forward is for' }),
+    encoding: Type.Optional(literals(['base64url'], 'of the value, also where it is text')),
+    ref: Ref,
   },
   closed,
 )
@@ -36,7 +39,7 @@ export type DecryptItem = Static<typeof DecryptItem>
 export const DecryptBody = Type.Object(
   {
     purpose: Name,
-    reason: Type.Optional(Type.String({ maxLength: 255 })),
+    reason: Reason,
     items: Type.Array(DecryptItem, { minItems: 1, maxItems: MAX_ITEMS }),
   },
   closed,
@@ -44,8 +47,11 @@ export const DecryptBody = Type.Object(
 export type DecryptBody = Static<typeof DecryptBody>
 
 const ItemError = Type.Object(
-  { code: Type.String(), free: Type.Optional(Time) },
-  { ...closed, description: 'free: when the budget has room again' },
+  {
+    code: Type.String({ description: 'why it was refused, or did not open' }),
+    free: Type.Optional({ ...Time, description: 'when the budget has room again, seconds since 1970' }),
+  },
+  { ...closed, description: 'instead of a value' },
 )
 const AuditIndex = Type.Object(
   { index: Count },
@@ -57,10 +63,10 @@ export const DecryptAnswer = Type.Object(
     results: Type.Array(
       Type.Object(
         {
-          ref: Type.Optional(Type.String()),
-          value: Type.Optional(Type.String()),
-          encoding: Type.Optional(literals(['base64url'])),
-          equals: Type.Optional(Type.Boolean()),
+          ref: Type.Optional(Type.String({ description: 'that of the item' })),
+          value: Type.Optional(Type.String({ description: 'what of it was asked for' })),
+          encoding: Type.Optional(literals(['base64url'], 'where the value is no text in UTF-8')),
+          equals: Type.Optional(Type.Boolean({ description: 'whether it is the candidate' })),
           jwe: Type.Optional(Type.String({ description: 'the value, encrypted to the recipient' })),
           error: Type.Optional(ItemError),
         },
@@ -81,7 +87,7 @@ const RewrapItem = Type.Object(
       { ...closed, description: 'field: of a token; what an imported key opens is split by its own rule' },
     ),
     key: Type.Optional(KeyRef),
-    ref: Type.Optional(Type.String({ maxLength: 128 })),
+    ref: Ref,
   },
   closed,
 )
@@ -90,7 +96,7 @@ export type RewrapItem = Static<typeof RewrapItem>
 export const RewrapBody = Type.Object(
   {
     purpose: Name,
-    reason: Type.Optional(Type.String({ maxLength: 255 })),
+    reason: Reason,
     target: Type.Optional(
       Type.String({
         pattern: NAME_PATTERN,
@@ -108,7 +114,7 @@ export const RewrapAnswer = Type.Object(
     results: Type.Array(
       Type.Object(
         {
-          ref: Type.Optional(Type.String()),
+          ref: Type.Optional(Type.String({ description: 'that of the item' })),
           tokens: Type.Optional(
             Type.Array(Type.Object({ field: Name, token: Type.String() }, closed), {
               description: 'one; for a legacy payload one for each field that is kept',
@@ -131,7 +137,7 @@ const MAX_PUBLIC_KEY = 91
 export const DeriveBody = Type.Object(
   {
     purpose: Name,
-    reason: Type.Optional(Type.String({ maxLength: 255 })),
+    reason: Reason,
     key: Name,
     version: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 0x7fff_ffff, description: 'the newest unless told' }),
