@@ -65,12 +65,12 @@ t.test(
   },
 )
 
-t.test('When 1,500 mutated bodies are posted, then each is answered as documented, or refused', async t => {
-  const { count, fault, fates } = await fuzz(door, { seed: 11, inputs: 1500, until: ENDLESS })
+t.test('When 800 mutated bodies are posted, then each is answered as documented, or refused', async t => {
+  const { count, fault, fates } = await fuzz(door, { seed: 11, inputs: 800, until: ENDLESS })
   t.equal(fault, undefined)
-  t.equal(count, 1500)
+  t.equal(count, 800)
   for (const fate of ['opened', 'agreed', 'malformed-request', 'item bad-token', 'item open-failed'])
-    t.ok(fates[fate]! > 10, `${fate}: ${fates[fate]}`)
+    t.ok(fates[fate]! > 5, `${fate}: ${fates[fate]}`)
 })
 
 t.test('When 10,000 mutated talks of age come, then each ends as the protocol says', async t => {
