@@ -1,5 +1,5 @@
 /** `claviger flash` and `claviger image`: the administrator's half here, the other half on the card, and the hand-over. */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseProvision } from '../../appliance/provision.ts'
@@ -15,8 +15,11 @@ const small = smallImage(join(directory, 'image'))
 const lan = smallImage(join(directory, 'image'), 'lan', 'lan')
 const { offset, size } = small.manifest.regions.find(({ except }) => except)!.except!
 
+/** Only that stretch: a card has 1.4 GB. */
 async function provisionOf(card: string): Promise<string> {
-  return (await readFile(card)).subarray(offset, offset + size).toString()
+  await using file = await open(card)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size), 0, size, offset)
+  return buffer.toString('utf8', 0, bytesRead)
 }
 
 const enrolments = async () => (await readdir(home)).filter(name => name.endsWith('.json'))
