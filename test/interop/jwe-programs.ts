@@ -35,6 +35,8 @@ export interface Maker {
   leavesOut?(order: Order): boolean
   /** What it cannot, and how that is seen: it makes none, or one that is no JWE. The first that fits counts. */
   cannot: readonly { what: string; why: string; seen: 'none' | 'malformed'; order(order: Order): boolean }[]
+  /** What it gets wrong now and then, and one that it made so. */
+  unsteady?: { what: string; why: string; order(order: Order): boolean; example: string }
 }
 
 /** Debian's, where the first on the PATH lacks the packages. */
@@ -209,6 +211,13 @@ export const MAKERS: readonly Maker[] = [
       '',
     ]),
     cannot: [],
+    unsteady: {
+      what: 'ECDH-ES on P-256 each time',
+      why: 'it leaves leading zeros out of coordinates and of the secret, so that about 1 of 85 does not open',
+      order: order => isEcdh(order) && !isX25519(order),
+      example:
+        'eyJ0eXAiOiJKV1QiLCJhbGciOiJFQ0RILUVTIiwia2lkIjoiYSIsImVwayI6eyJrdHkiOiJFQyIsIngiOiJHVlZVQWVvRWVUaGsyXzgzbk1ub3NCQ21IOS1id0VxWFA3RTRvSTZCWlEiLCJ5IjoiMThkQ19weGFrVlZvdEZnWXVwMVk5ZURnSHJndm51TklHLTMzRmw4RTVzTSIsImNydiI6IlAtMjU2In0sImVuYyI6IkExMjhHQ00ifQ..Y65wPcuzCK4B0L5J.cGC-NhIdSA.uBX4JKVZ9nV6zBFDyov3hw',
+    },
   },
   {
     program: 'PHP seal_jwe.php',
