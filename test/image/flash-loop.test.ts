@@ -1,21 +1,12 @@
 /** `image flash` on loop devices: the kernel's own answers, as far as they can be had without a card reader. */
 import { spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, constants, existsSync, mkdirSync, openSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { CARD_BYTES } from '../../image-build/disk/layout.ts'
 import { bareNode } from '../support/environment.ts'
-import { smallImage } from './small-image.ts'
+import { head, smallImage } from './small-image.ts'
 import { unlessThere } from './tools.ts'
 
 const MAIN = fileURLToPath(new URL('../../image-build/main.ts', import.meta.url))
@@ -64,7 +55,7 @@ t.test('When the card is a block device', { skip: unlessLoops() }, async t => {
     const { status, stderr } = flash(device, ...agreed)
     t.equal(status, 0, stderr)
     t.match(stderr, /\nread it back\n/, 'and not out of memory')
-    const written = readFileSync(back).subarray(0, small.bytes.length)
+    const written = head(back, small.bytes.length)
     t.ok(written.subarray(0, 1024).equals(small.bytes.subarray(0, 1024)))
     const verify = ['verify', device, '--manifest', small.manifestPath, '--key', small.key]
     t.match(spawnSync(...bareNode(MAIN, ...verify), { encoding: 'utf8' }), { status: 0 })

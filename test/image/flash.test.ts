@@ -1,16 +1,7 @@
 /** `image flash` as a program: files as cards, loop devices as disks, and a kill in the middle. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  closeSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +9,7 @@ import t from 'tap'
 import { CARD_BYTES, STATE_NEW, STATE_SECTOR } from '../../image-build/disk/layout.ts'
 import { SECTOR } from '../../image-build/disk/mbr.ts'
 import { bareNode } from '../support/environment.ts'
-import { pack, smallImage } from './small-image.ts'
+import { head, pack, smallImage } from './small-image.ts'
 import { unlessThere } from './tools.ts'
 
 const MAIN = fileURLToPath(new URL('../../image-build/main.ts', import.meta.url))
@@ -35,14 +26,6 @@ async function run(...args: string[]): Promise<{ status: number | null; stderr: 
   const child = start(...args)
   const [[status], stderr] = await Promise.all([once(child, 'close'), text(child.stderr!)])
   return { status, stderr }
-}
-
-function head(path: string, size = SECTOR): Buffer {
-  const bytes = Buffer.alloc(size)
-  const file = openSync(path, 'r')
-  readSync(file, bytes, 0, size, 0)
-  closeSync(file)
-  return bytes
 }
 
 const provisionAt = small.manifest.regions.find(({ except }) => except)!.except!.offset

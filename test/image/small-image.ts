@@ -1,12 +1,13 @@
 /** An image as the builder makes them, with a FAT that holds little and a root that holds nothing: made in a second. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeCard } from '../../host-agent/client/card.ts'
 import { blank, PROVISION } from '../../image-build/boot/boot-files.ts'
 import { cardImage } from '../../image-build/disk/card.ts'
 import { fat32 } from '../../image-build/disk/fat.ts'
 import { BOOT_BYTES } from '../../image-build/disk/layout.ts'
+import { SECTOR } from '../../image-build/disk/mbr.ts'
 import type { Mode } from '../../image-build/model.ts'
 import { formatManifest, type Manifest, sha256 } from '../../image-build/release/manifest.ts'
 import { makeSigningKey, signManifest } from '../../image-build/release/signature.ts'
@@ -58,6 +59,15 @@ export function smallImage(directory: string, mode: Mode = 'dongle', name = 'sma
     key: at('.pub'),
     provision: at('.provision'),
   }
+}
+
+/** The first bytes of a card; all of it would be 1.4 GB. */
+export function head(path: string, size = SECTOR): Buffer {
+  const bytes = Buffer.alloc(size)
+  const file = openSync(path, 'r')
+  readSync(file, bytes, 0, size, 0)
+  closeSync(file)
+  return bytes
 }
 
 /** Packs it as the builder does, with the program. */
