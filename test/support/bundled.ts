@@ -91,7 +91,8 @@ async function bundle(source: string): Promise<{ path: string; text: string }[]>
   const { outputFiles } = await build({
     ...{ absWorkingDir: ROOT, entryPoints: [source], outbase: ROOT, outdir: DIRECTORY, write: false },
     ...{ bundle: true, splitting: true, platform: 'node', format: 'esm', target: 'node24' },
-    ...{ charset: 'ascii', legalComments: 'none', logLevel: 'warning' },
+    ...{ minifySyntax: true, minifyWhitespace: true, charset: 'ascii', legalComments: 'none' },
+    logLevel: 'warning',
     chunkNames: `${dirname(source)}/[name]-[hash]`,
     outExtension: { '.js': '.mjs' },
     banner: { js: BANNER },

@@ -9,5 +9,7 @@ import { bundled } from './bundled.ts'
  * bundle, where `npm test` has made one.
  */
 export function bareNode(...args: string[]): [command: string, args: string[]] {
-  return ['env', ['-u', 'NODE_OPTIONS', process.execPath, ...args.map(bundled)]]
+  const own = args.map(bundled)
+  if (process.env.NODE_OPTIONS === undefined) return [process.execPath, own]
+  return ['env', ['-u', 'NODE_OPTIONS', process.execPath, ...own]]
 }
