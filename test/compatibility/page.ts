@@ -20,7 +20,7 @@ const CHAPTERS: Readonly<Record<Door, Chapter>> = {
     title: 'PKCS#11',
     before:
       'Programs that load `p11-kit-client.so`, with the tokens of `claviger pkcs11`: [your keys as a token](pkcs11.md).',
-    after: 'Not tried: Java, NSS, Python, and `pkcs11js` of npm, which needs a compiler.',
+    after: 'Not tried: Java, NSS and Python.',
   },
   JWE: {
     title: 'JWE',

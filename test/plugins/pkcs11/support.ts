@@ -121,8 +121,17 @@ export interface Said {
   stderr: string
 }
 
-/** Runs a program; the server is in this process, so nothing may block it. Ends it after half a minute. */
-export function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
+/**
+ * Runs a program; the server is in this process, so nothing may block it. Ends it after half a minute.
+ *
+ * @param input - what it is given
+ */
+export function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  input = '',
+): Promise<Said> {
   return new Promise((resolve, reject) => {
     const { NODE_OPTIONS: _, ...own } = process.env
     const child = spawn(program, args, { env: { ...own, LC_ALL: 'C', ...env }, timeout: 30_000 })
@@ -131,7 +140,7 @@ export function run(program: string, args: readonly string[], env: NodeJS.Proces
       child[name].setEncoding('latin1').on('data', text => {
         said[name] += text
       })
-    child.stdin.end()
+    child.stdin.end(input)
     child.once('error', reject)
     child.once('close', status => resolve({ status, ...said }))
   })
