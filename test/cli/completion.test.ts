@@ -67,8 +67,9 @@ t.test(
     const complete = (line: string) => {
       const words = line.split(' ')
       const script = `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _claviger; printf '%s\\n' "\${COMPREPLY[@]}"`
+      // bash takes a socket for standard input as a login from afar, and reads its start-up file
       const { stdout, stderr } = spawnSync('bash', ['-uc', script, scripts.bash!, ...words], {
-        encoding: 'utf8',
+        ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
       })
       t.equal(stderr, '')
       return stdout.split('\n').filter(Boolean).sort()
