@@ -9,13 +9,19 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { bareNode } from './support/environment.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 const JOBS = 2
 const TIMEOUT_S = 240
 /** So many characters of what a failed file wrote to standard error are shown. */
 const SHOWN = 4000
+
+/**
+ * tap tells every process that it starts to load its hooks, and to tell its own processes so, by these. TypeScript's compiler, for one, does
+ * not start with them.
+ */
+const HOOKS = ['ROOT', 'PARENT', 'CWD', 'EXCLUDE', 'COVERAGE'].map(name => `_TAPJS_PROCESSINFO_${name}_`)
+const UNHOOKED = ['NODE_OPTIONS', ...HOOKS].flatMap(name => ['-u', name])
 
 const errors = mkdtempSync(join(tmpdir(), 'claviger-stderr-'))
 t.setTimeout(0)
@@ -45,8 +51,7 @@ const env = {
 async function run(name: string, count: number): Promise<void> {
   const path = join(errors, name.replaceAll('/', '_'))
   const stderr = openSync(path, 'w')
-  const [program, args] = bareNode(join(ROOT, name))
-  const results = await t.spawn(program, args, {
+  const results = await t.spawn('env', [...UNHOOKED, process.execPath, join(ROOT, name)], {
     ...{ name, cwd: ROOT, buffered: true, timeout: TIMEOUT_S * 1000, at: null, stack: '' },
     env,
     stdio: ['ignore', 'pipe', stderr],

@@ -154,6 +154,7 @@ from cryptography.hazmat.primitives import hashes, serialization, keywrap
 from cryptography.hazmat.primitives.asymmetric import ec, x25519, rsa, padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
 b64 = lambda b: base64.urlsafe_b64encode(b).rstrip(b'=').decode()
 given = json.load(sys.stdin)
 made = []
@@ -170,7 +171,7 @@ for spki in given['keys']:
                 if isinstance(key, x25519.X25519PublicKey):
                     own = x25519.X25519PrivateKey.generate()
                     z = own.exchange(key)
-                    header['epk'] = {'kty': 'OKP', 'crv': 'X25519', 'x': b64(own.public_key().public_bytes_raw())}
+                    header['epk'] = {'kty': 'OKP', 'crv': 'X25519', 'x': b64(own.public_key().public_bytes(*raw))}
                 else:
                     own = ec.generate_private_key(ec.SECP256R1())
                     z = own.exchange(ec.ECDH(), key)
@@ -192,19 +193,19 @@ json.dump(made, sys.stdout)
 
 t.test(
   "When Python's cryptography encrypts, then it opens",
-  { skip: missing('python3', '-c', 'import cryptography') },
+  { skip: missing(DEBIAN_PYTHON, '-c', 'import cryptography') },
   async t => {
     const asked = ['-c', 'import cryptography; print(cryptography.__version__)']
     const note = {
       door: 'JWE',
       program: 'Python cryptography',
-      version: versionOf('python3', ...asked),
+      version: versionOf(DEBIAN_PYTHON, ...asked),
     } as const
     noteProgram(t, { ...note, does: 'encrypts with ECDH-ES and RSA-OAEP-256, written out by hand' })
     const keys = KEYS.map(({ pair }) =>
       pair.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
     )
-    const made = ask<string[]>('python3', ['-c', PYTHON], { keys, place: PLACE, value: 'Łódź 42' })
+    const made = ask<string[]>(DEBIAN_PYTHON, ['-c', PYTHON], { keys, place: PLACE, value: 'Łódź 42' })
     t.equal(made.length, 10)
     for (const [i, text] of made.entries())
       t.equal(outcome(KEYS[Math.floor(i / 4)]!.key, text), 'Łódź 42', parseJwe(text).alg)

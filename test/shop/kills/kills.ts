@@ -44,8 +44,8 @@ const LOOK_MS = 15
 const LOOK_SHARE = 10
 /** Longest random time after the wanted row was reached; else it is as long as the worker takes for a batch and a half. */
 const MOST_DELAY_MS = 1000
-/** Kills are between these parts of the way. */
-const [EARLIEST, LATEST] = [0.02, 0.8]
+/** Kills are between these parts of the way: behind the last one there is room for a machine that has much else to do. */
+const [EARLIEST, LATEST] = [0.02, 0.6]
 
 const KEPT = {
   seal: /stopped; what was sealed until now is kept, and the next run goes on/,
