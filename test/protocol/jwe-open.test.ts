@@ -85,31 +85,6 @@ t.test('When the thread pool opens it, then the same comes of it as on this thre
 
 /** Debian's Python, where the first on the PATH lacks the packages. */
 const DEBIAN_PYTHON = process.env.CLAVIGER_PYTHON ?? 'python3'
-/** Encrypts to each JWK of its input with jwcrypto, and prints the compact forms. */
-const JWCRYPTO = `
-import json, sys
-from jwcrypto import jwe, jwk
-out = []
-for key, alg, enc, clv, value in json.load(sys.stdin):
-    made = jwe.JWE(value.encode(), json.dumps({"alg": alg, "enc": enc, "clv": clv}))
-    made.add_recipient(jwk.JWK(**key))
-    out.append(made.serialize(compact=True))
-print(json.dumps(out))`
-const noJwcrypto = missing(DEBIAN_PYTHON, '-c', 'import jwcrypto')
-
-t.test('When jwcrypto of Debian encrypts, then it opens at its place', { skip: noJwcrypto }, async t => {
-  const rows = KEYS.flatMap(({ pair, key, algs }) =>
-    algs.flatMap(alg =>
-      ['A256GCM', 'A128GCM'].map(enc => ({ jwk: pair.publicKey.export({ format: 'jwk' }), key, alg, enc })),
-    ),
-  )
-  const input = rows.map(({ jwk, alg, enc }) => [jwk, alg, enc, PLACE, VALUE])
-  for (const [i, text] of ask<string[]>(DEBIAN_PYTHON, ['-c', JWCRYPTO], input).entries()) {
-    const { key, alg, enc } = rows[i]!
-    t.equal(outcome(key, text), VALUE, `${alg} ${enc} ${key.suite}`)
-    t.equal(outcome(key, text, { ...CONTEXT, record: 'cust_cards/43' }), FAILED)
-  }
-})
 
 t.test('When jose encrypts, then it opens in every form', async t => {
   const note = { door: 'JWE', program: 'npm jose', version: npmVersion('jose') } as const
