@@ -79,6 +79,8 @@ const app = await buildApp({
   health: () => health.newest(),
   linkCounters: () => serial?.counters() ?? null,
 })
+// Before the keeper has told whom to trust, every handshake is refused: an agent would take it that it was revoked.
+await trusted
 let lan: LanListener | undefined
 if (network || values.lan) {
   const place = network
@@ -109,8 +111,6 @@ if (values.serial) {
   serial = listenOnSerial(app, values.serial, toBase64url(identity.pin))
   process.stdout.write(`serial ${values.serial}\n`)
 }
-// Before the keeper has told whom to trust, every handshake is refused.
-await trusted
 process.stdout.write('ready\n')
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const)

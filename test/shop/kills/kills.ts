@@ -55,7 +55,7 @@ const SERVER_LOST = /the connection to the database server was lost/
 
 export async function kills(shop: Shop, device: Device, { rows, kills, seed, say }: Plan): Promise<Outcome> {
   const random = seeded(seed)
-  const name = `shop-${shop.kind}`
+  const name = `shop-${shop.kind}-${rows}`
   const plan = planOf(shop, kills, random)
   const first = await device.createKey(name)
   await fillTable(shop, rows)
@@ -81,15 +81,18 @@ export async function kills(shop: Shop, device: Device, { rows, kills, seed, say
 /** Part of the kills that have to hit: what is left to be done may be over before a kill comes. */
 const MOST = 0.8
 
+const hitsOf = ({ hit }: Outcome) => hit.worker + hit.gate + hit.server
+
+/** Whether so many kills came too late that a larger table has to be asked. */
+export const wasOverTooSoon = (outcome: Outcome, kills: number) => hitsOf(outcome) < kills * MOST
+
 /** @returns what is not as it has to be, for people; empty where all is right */
-export function faultsOf(
-  { hit, halves, lost, odd, sealed, rewrapped }: Outcome,
-  { rows, kills }: Pick<Plan, 'rows' | 'kills'>,
-): string[] {
-  const hits = hit.worker + hit.gate + hit.server
+export function faultsOf(outcome: Outcome, { rows, kills }: Pick<Plan, 'rows' | 'kills'>): string[] {
+  const { halves, lost, odd, sealed, rewrapped } = outcome
+  const few = `only ${hitsOf(outcome)} of ${kills} kills met a running worker`
   return [
     ...odd,
-    ...(hits < kills * MOST ? [`only ${hits} of ${kills} kills met a running worker`] : []),
+    ...(wasOverTooSoon(outcome, kills) ? [few] : []),
     ...(halves > 0 ? [`${halves} rows were half done`] : []),
     ...(lost > 0 ? [`${lost} times something was lost that had been done`] : []),
     ...[sealed, rewrapped].flatMap(({ rows: found, wrong }) => [
