@@ -45,12 +45,13 @@ export function provisionPlace({ regions }: Pick<Manifest, 'regions'>): Stretch 
 }
 
 /**
- * The bytes of an image, unpacked.
+ * The bytes of an image, unpacked. A piece is the reader's own to change, and good until the next one is asked for.
  *
  * @throws ImageError where it cannot be read or unpacked
  */
 export async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
-  let [piece, filled] = [Buffer.alloc(PIECE), 0]
+  const piece = Buffer.alloc(PIECE)
+  let filled = 0
   try {
     for await (const chunk of bytesOf(path) as AsyncIterable<Buffer>) {
       for (let at = 0; at < chunk.length; ) {
@@ -59,7 +60,6 @@ export async function* readPieces(path: string): AsyncGenerator<Uint8Array> {
         filled += copied
         if (filled < PIECE) continue
         yield piece
-        piece = Buffer.alloc(PIECE)
         filled = 0
       }
     }

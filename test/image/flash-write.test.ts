@@ -13,7 +13,7 @@ for (let i = 0; i < SIZE; i += 4096) IMAGE.writeUInt32LE(i + 1, i)
 
 function contents(image = IMAGE): Contents {
   async function* pieces() {
-    for (let at = 0; at < image.length; at += PIECE) yield image.subarray(at, at + PIECE)
+    for (let at = 0; at < image.length; at += PIECE) yield Buffer.from(image.subarray(at, at + PIECE))
   }
   const provision = { offset: PROVISION_AT, bytes: Buffer.alloc(4096, 'p') }
   return { pieces: pieces(), size: SIZE, sha256: sha256(IMAGE), provision }
