@@ -33,7 +33,7 @@ export interface BuildOptions {
   readonly variant: Variant
   readonly lock: LockFile
   readonly sources: Sources
-  /** zstd's level for the root; 19 for a release. */
+  /** Of compression, 1 to 22 as zstd counts. */
   readonly level?: number
   /** Of a development image: where the kernel talks. */
   readonly console?: string | null
@@ -53,11 +53,13 @@ export interface Built {
   readonly initramfs: Buffer
 }
 
+const RELEASE_LEVEL = 19
+
 /** Hash trees of two builds are the same only with the same salt; it need not be secret. */
 const SALT = sha256(Buffer.from('claviger root'))
 
 export async function build(options: BuildOptions): Promise<Built> {
-  const { variant, lock, sources, console = null, button = null } = options
+  const { variant, lock, sources, level = RELEASE_LEVEL, console = null, button = null } = options
   const { progress } = sources
   const locked = packagesFor(lock, variant.kernel)
   await fetchPackages(locked, sources)
@@ -79,7 +81,7 @@ export async function build(options: BuildOptions): Promise<Built> {
   })
   checkPrograms(root, variant)
   progress.say('compress the root')
-  const data = await squashfs(root, { time: lock.date, ...(options.level && { level: options.level }) })
+  const data = await squashfs(root, { time: lock.date, level })
   const hashes = verity(data, SALT)
 
   progress.say('compose the initramfs and the FAT')
@@ -93,9 +95,9 @@ export async function build(options: BuildOptions): Promise<Built> {
     rootPartition: 2,
     epoch: lock.date,
   })
-  const initramfs = await packInitramfs(first)
+  const initramfs = await packInitramfs(first, level)
   const firmware = packages.get('raspi-firmware')!
-  const boot = await bootTree({ variant, kernel, initramfs, firmware, console, button })
+  const boot = await bootTree({ variant, kernel, initramfs, firmware, level, console, button })
   const fat = fat32(boot, { size: BOOT_BYTES, id: DISK_ID, label: 'CLAVIGER', time: lock.date })
   const provision = { offset: fat.offsets.get(PROVISION)!, size: blank().length }
   const rootBytes = Buffer.concat([data, hashes.hashes])

@@ -27,6 +27,8 @@ export interface BootParts {
   readonly kernel: Kernel
   readonly initramfs: Uint8Array
   readonly firmware: Unpacked
+  /** Of compression, zstd's. */
+  readonly level: number
   /** Of a development image. */
   readonly console: string | null
   /** GPIO line of a button, or none. */
@@ -41,6 +43,7 @@ export async function bootTree({
   kernel,
   initramfs,
   firmware,
+  level,
   console,
   button,
 }: BootParts): Promise<BootFile[]> {
@@ -55,7 +58,7 @@ export async function bootTree({
     }),
     { path: 'config.txt', bytes: Buffer.from(config), from: OURS },
     { path: `${slot}cmdline.txt`, bytes: Buffer.from(`${cmdline(console)}\n`), from: OURS },
-    { path: `${slot}vmlinuz`, bytes: await gzip(kernel.image), from: kernel.package },
+    { path: `${slot}vmlinuz`, bytes: await gzip(kernel.image, level), from: kernel.package },
     { path: `${slot}initramfs.img`, bytes: initramfs, from: OURS },
     { path: slot + facts.deviceTree, bytes: deviceTree(variant, kernel, button), from: kernel.package },
     { path: PROVISION, bytes: blank(), from: OURS },
@@ -81,8 +84,8 @@ function deviceTree({ mode, model }: Variant, kernel: Kernel, button: number | n
 }
 
 /** GNU gzip's bytes are the same on every machine; those of zlib's vectorised forks are not. */
-async function gzip(bytes: Uint8Array): Promise<Buffer> {
-  return runBytes('gzip', ['-9', '-n', '--stdout'], bytes)
+async function gzip(bytes: Uint8Array, level: number): Promise<Buffer> {
+  return runBytes('gzip', [`-${Math.min(level, 9)}`, '-n', '--stdout'], bytes)
 }
 
 /** What the firmware will look for has to be there. */

@@ -11,14 +11,14 @@ export interface SquashfsOptions {
   /** Seconds since 1970: of the file system and of everything in it. */
   readonly time: number
   /** zstd's level, 1 to 22. */
-  readonly level?: number
+  readonly level: number
 }
 
 /** Larger blocks are smaller on the card and slower to read in bits; node's binary is read in bits. */
 const BLOCK = '256K'
 
 /** @returns the file system's bytes, a whole number of 4096-byte blocks */
-export async function squashfs(tree: Tree, { time, level = 19 }: SquashfsOptions): Promise<Buffer> {
+export async function squashfs(tree: Tree, { time, level }: SquashfsOptions): Promise<Buffer> {
   const directory = await mkdtemp(join(tmpdir(), 'claviger-squashfs-'))
   try {
     const output = join(directory, 'root')

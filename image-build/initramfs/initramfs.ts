@@ -54,9 +54,13 @@ export async function initramfsTree(parts: InitramfsParts): Promise<Tree> {
   return stripPrograms(tree)
 }
 
-/** The archive as the kernel takes it; of whole words, so that another archive can be put behind it. */
-export async function packInitramfs(tree: Tree): Promise<Buffer> {
-  const args = ['-19', '--single-thread', '--no-progress', '--stdout', '-']
+/**
+ * The archive as the kernel takes it; of whole words, so that another archive can be put behind it.
+ *
+ * @param level - zstd's
+ */
+export async function packInitramfs(tree: Tree, level: number): Promise<Buffer> {
+  const args = ['--ultra', `-${level}`, '--single-thread', '--no-progress', '--stdout', '-']
   const packed = await runBytes('zstd', args, writeCpio(tree))
   return Buffer.concat([packed, new Uint8Array(-packed.length & 3)])
 }

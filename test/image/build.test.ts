@@ -44,7 +44,7 @@ t.test(
   { skip: unlessBuilt() },
   async t => {
     const out = t.testdir({})
-    const { status, output } = await image('verify-build', '--level', '1', '--out', out)
+    const { status, output } = await image('verify-build', '--level', '3', '--out', out)
     t.equal(status, 0, output)
     const directory = join(out, 'a')
     const name = variantName(parseVariant(), VERSION)
@@ -119,6 +119,14 @@ t.test(
     })
   },
 )
+
+t.test('When the level of compression is none that there is, then it says so', async t => {
+  for (const level of ['abc', '0', '23', '1.5'])
+    t.match(await image('build', '--level', level), {
+      status: 1,
+      output: /^image: --level .* is not a number from 1 to 22$/m,
+    })
+})
 
 /** Whether a link in a tree leads to something of that tree; what the running system makes is not looked for. */
 function leads(has: ReadonlySet<string>, path: string, target: string): boolean {
