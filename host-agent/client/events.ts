@@ -2,12 +2,13 @@
  * The device's events: a `text/event-stream` (WHATWG HTML §9.2) that says the state now and at each change. Lost
  * connections are made anew, for as long as somebody watches.
  */
-import { request } from 'node:http'
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROUTES, STATES, type State } from '../../protocol/api/routes.ts'
 import { type Caller, isFinal, pauses, urlOf } from './caller.ts'
 import { ConnectionError, readProblem } from './errors.ts'
 import { BrokenExchange } from './exchange.ts'
+import { request } from './http.ts'
 import { TurnedAway } from './turned-away.ts'
 
 /** One event; without a name it is a `message`. */

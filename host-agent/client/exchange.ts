@@ -1,6 +1,7 @@
 /** One HTTP request and its answer over an agent's connections, with what a failed try tells about the next one. */
-import { type Agent, type ClientRequest, request } from 'node:http'
+import type { Agent, ClientRequest } from 'node:http'
 import { ConnectionError } from './errors.ts'
+import { request } from './http.ts'
 
 /** Largest answer that is read, in bytes: 1,000 fields of 64 KiB fit. */
 const MAX_ANSWER = 96 * 1_048_576

@@ -1,7 +1,8 @@
 /** HTTP over TLS to the appliance. */
-import { Agent } from 'node:http'
+
 import type { Duplex } from 'node:stream'
 import { openTls, type PinCheck } from './handshake.ts'
+import { Agent } from './http.ts'
 import type { Credentials } from './identity.ts'
 import type { Wire } from './wire.ts'
 

@@ -1,7 +1,8 @@
 /** The HTTP server of the page on 127.0.0.1: who is at the other end, whom it answers, and with what. */
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { ConnectionError } from '../../client/errors.ts'
+import { createServer as createHttpServer } from '../../client/http.ts'
 import { isShopOrigin } from '../../client/page-settings.ts'
 import type { Browser, PageCalls } from './api.ts'
 import { readJson } from './body.ts'
