@@ -6,10 +6,10 @@ import { faultsOf, kills, wasOverTooSoon } from './kills.ts'
 
 const KILLS = 6
 const ROWS = 2400
-const MORE_ROWS = 9600
+const MORE_ROWS = 6000
 const KINDS: readonly Shop['kind'][] = ['sqlite', 'mariadb', 'postgres']
 
-t.setTimeout(180_000)
+t.setTimeout(240_000)
 const device = await startDevice()
 t.teardown(device.stop)
 
