@@ -15,6 +15,7 @@ import { fetchNpm, fileOf, type NpmPackage, npmPackage } from './fetch/npm.ts'
 import { initramfsTree, packInitramfs } from './initramfs/initramfs.ts'
 import { moduleList } from './initramfs/lists.ts'
 import { moduleOrder } from './initramfs/modules.ts'
+import { RELEASE_LEVEL } from './level.ts'
 import { type LockedPackage, type LockFile, packagesFor } from './lock/lock-file.ts'
 import { type Variant, variantName } from './model.ts'
 import { ROOT } from './places.ts'
@@ -52,8 +53,6 @@ export interface Built {
   readonly kernel: Uint8Array
   readonly initramfs: Buffer
 }
-
-const RELEASE_LEVEL = 19
 
 /** Hash trees of two builds are the same only with the same salt; it need not be secret. */
 const SALT = sha256(Buffer.from('claviger root'))

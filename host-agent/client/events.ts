@@ -2,7 +2,6 @@
  * The device's events: a `text/event-stream` (WHATWG HTML §9.2) that says the state now and at each change. Lost
  * connections are made anew, for as long as somebody watches.
  */
-
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROUTES, STATES, type State } from '../../protocol/api/routes.ts'
 import { type Caller, isFinal, pauses, urlOf } from './caller.ts'

@@ -1,5 +1,4 @@
 /** HTTP over TLS to the appliance. */
-
 import type { Duplex } from 'node:stream'
 import { openTls, type PinCheck } from './handshake.ts'
 import { Agent } from './http.ts'

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { ImageError } from '../../image-build/errors.ts'
 import { Cache, cacheDirectory } from '../../image-build/fetch/cache.ts'
 import { Progress } from '../../image-build/fetch/progress.ts'
+import { parseLevel, RELEASE_LEVEL } from '../../image-build/level.ts'
 import type { Machine } from '../../image-build/tree/elf.ts'
 import { VERSION } from '../version.ts'
 import { buildDeb, bundleScripts } from './build.ts'
@@ -22,12 +23,11 @@ const USAGE = `npm run package -- [--arch amd64|arm64]… [--out DIR] [--level N
 Times in the package are SOURCE_DATE_EPOCH, or else that of the newest commit.
 `
 const ARCHITECTURES = ['amd64', 'arm64'] as const satisfies Machine[]
-const LEVEL = 19
 
 const options = {
   arch: { type: 'string', multiple: true },
   out: { type: 'string', default: 'deb' },
-  level: { type: 'string', default: String(LEVEL) },
+  level: { type: 'string', default: String(RELEASE_LEVEL) },
   offline: { type: 'boolean', default: false },
   'set-version': { type: 'string', default: VERSION },
   help: { type: 'boolean' },
@@ -43,9 +43,7 @@ async function main(): Promise<void> {
   const odd = values.arch?.find(name => !ARCHITECTURES.some(known => known === name))
   if (odd !== undefined)
     throw new ImageError(`there is no package for ${odd}`, { hint: 'say amd64 or arm64' })
-  const level = Number(values.level)
-  if (!Number.isInteger(level) || level < 1 || level > 22)
-    throw new ImageError('--level takes a number from 1 to 22')
+  const level = parseLevel(values.level)
   const version = values['set-version']
   if (!/^\d[A-Za-z0-9.+~]{0,60}$/.test(version)) throw new ImageError(`${version} is not a version`)
   const progress = new Progress(process.stderr)

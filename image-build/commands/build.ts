@@ -4,9 +4,9 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parsePin } from '../boot/button.ts'
 import { build } from '../build.ts'
-import { ImageError } from '../errors.ts'
 import { Cache, cacheDirectory } from '../fetch/cache.ts'
 import { Progress } from '../fetch/progress.ts'
+import { parseLevel } from '../level.ts'
 import { parseVariant } from '../model.ts'
 import { machineMirror, readLockFile } from '../places.ts'
 import { formatManifest } from '../release/manifest.ts'
@@ -72,11 +72,4 @@ export async function buildCommand(args: string[]): Promise<void> {
 async function writeWhole(path: string, contents: string | Uint8Array): Promise<void> {
   await writeFile(`${path}.part`, contents)
   await rename(`${path}.part`, path)
-}
-
-function parseLevel(text: string): number {
-  const level = Number(text)
-  if (!/^\d{1,2}$/.test(text) || level < 1 || level > 22)
-    throw new ImageError(`--level ${text} is not a number from 1 to 22`)
-  return level
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ImageError } from '../errors.ts'
+import { RELEASE_LEVEL } from '../level.ts'
 import { differences } from '../release/differences.ts'
 import { type Manifest, parseManifest } from '../release/manifest.ts'
 
@@ -12,7 +13,7 @@ const options = {
   mode: { type: 'string', default: 'dongle' },
   model: { type: 'string', default: 'zero2w' },
   kernel: { type: 'string', default: 'stable' },
-  level: { type: 'string', default: '19' },
+  level: { type: 'string', default: String(RELEASE_LEVEL) },
   'button-gpio': { type: 'string' },
   offline: { type: 'boolean', default: false },
   out: { type: 'string' },
